@@ -1,0 +1,1 @@
+"""fitwell makes neural networks train well: diagnosis, treatment and proof."""

@@ -1,0 +1,94 @@
+"""Every error that fitwell raises on purpose.
+
+::
+
+    FitwellError
+    ├── BadInput            what was given cannot be used: wanted, got, what to do
+    │   ├── TaskError       a task, its data or its model cannot be trained on
+    │   ├── ThresholdError  an argument of a detector, a remedy or a study is out of range
+    │   └── OutputError     an output folder cannot be written, or holds something else
+    ├── NotApplicable       a remedy cannot serve this network, with the reason
+    ├── BudgetTooSmall      the time allowed does not cover the least that must be run
+    ├── MissingExtra        an optional dependency is not installed
+    └── Interrupted         stopped by the user; what was finished is kept
+
+The first line of a message stands alone; further lines hold details.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class FitwellError(Exception):
+    """Base of every error that fitwell raises on purpose."""
+
+
+class BadInput(FitwellError, ValueError):
+    """What was given cannot be used."""
+
+
+class TaskError(BadInput):
+    """A task, its data or its model cannot be trained on."""
+
+
+class ThresholdError(BadInput):
+    """An argument is out of its range."""
+
+
+class OutputError(BadInput):
+    """An output folder cannot be written, or holds something else."""
+
+
+class NotApplicable(FitwellError):
+    """A remedy cannot serve this network."""
+
+
+class BudgetTooSmall(FitwellError):
+    """The time allowed does not cover the least that must be run."""
+
+
+class MissingExtra(FitwellError, ImportError):
+    """An optional dependency is not installed."""
+
+
+class Interrupted(FitwellError):
+    """Stopped by the user; what was finished is kept and can be resumed."""
+
+
+def require(module: str, extra: str = "lab") -> ModuleType:
+    """Import an optional dependency, or say which extra brings it.
+
+    Args:
+        module: Dotted name of the module to import.
+        extra: The extra of fitwell that installs it.
+
+    Raises:
+        MissingExtra: If the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or module).partition(".")[0]
+        raise MissingExtra(
+            f"This needs {missing}, which is not installed: pip install 'fitwell[{extra}]'"
+        ) from error
+
+
+def in_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    """Check that a numeric argument lies in its range.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: What was given.
+        low: Smallest value allowed; excluded if ``open_low``.
+        high: Largest value allowed.
+        open_low: Whether ``low`` itself is refused.
+
+    Raises:
+        ThresholdError: If ``value`` is outside, or not a number.
+    """
+    if not (low < value if open_low else low <= value) or not value <= high:
+        bracket = "(" if open_low else "["
+        raise ThresholdError(f"{name} must lie in {bracket}{low:g}, {high:g}], got {value!r}.")

@@ -1,0 +1,172 @@
+"""The three small interfaces. READ THIS FIRST.
+
+A probe measures, a detector judges, a remedy changes. Each implementation is one short file with
+one final class; a study (:mod:`fitwell.studies`) compares what the remedies did.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, final
+
+from fitwell.records import Anatomy, Edit, Finding, Quantity, RemedySpec, Trace
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    Tensors: TypeAlias = Mapping[str, Tensor]
+    """Parameters or gradients by the name that ``named_parameters()`` gives them."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number that a probe took, still on its device: nothing waits for it.
+
+    ``value`` is a tensor without dimensions; the other fields are as in
+    :class:`fitwell.records.Row`.
+    """
+
+    quantity: Quantity
+    value: Tensor
+    module: str = ""
+    call: int = 0
+    count: int = 1
+
+
+class Probe(ABC):
+    """Reads one kind of number from a live network, during one sampled step.
+
+    A probe is a context manager around the step: what it attaches in ``__enter__`` is gone after
+    ``__exit__``, an exception included. It changes nothing of the run: no weight, no gradient, no
+    random number, no output.
+    """
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Attach to the network."""
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Detach, whatever happened."""
+
+    def before_update(self) -> None:
+        """Read what is there between the backward pass and the optimizer's step."""
+
+    def after_update(self) -> None:
+        """Read what is there after the optimizer's step."""
+
+    @abstractmethod
+    def readings(self) -> Iterable[Reading]:
+        """Return what was measured in this step."""
+
+
+class Detector(ABC):
+    """Judges a trace: plain numbers in, findings of one condition out.
+
+    Implementations are frozen dataclasses; their fields are the limits, each with its reason in
+    the docstring. They name no remedy: :mod:`fitwell.prescribe` does.
+    """
+
+    condition: ClassVar[str]
+    """Slug of the condition that it reports."""
+
+    @abstractmethod
+    def detect(self, trace: Trace) -> Iterable[Finding]:
+        """Return the findings; none where the trace does not hold what is needed."""
+
+    def unjudged(self, trace: Trace) -> str | None:
+        """Say what the trace lacks for a judgement, or None if it can be judged."""
+        return None
+
+
+class Stage(IntEnum):
+    """Where a remedy stands in a recipe: recipes keep this order, whatever order they are given."""
+
+    CAPACITY = 0
+    ACTIVATION = 1
+    NORMALIZATION = 2
+    DROPOUT = 3
+    INITIALIZATION = 4
+    BATCH = 5
+    LOSS = 6
+    GRADIENT = 7
+    CLIPPING = 8
+    UPDATE = 9
+    STOPPING = 10
+
+
+class Remedy(ABC):
+    """One change to how a network is built or trained.
+
+    Implementations are frozen dataclasses whose fields are plain values, so that they compare, hash
+    and save. A remedy overrides the seams that it needs and leaves the others alone. All seams are
+    pure: what they are given is never changed. No remedy knows whether it serves a user's loop
+    (:class:`fitwell.recipe.Treated`), a study, or the printed code.
+
+    Tensors may carry a leading axis of runs: per-run doses broadcast over it, so seams reduce over
+    named trailing axes and never assume a first one.
+    """
+
+    stage: ClassVar[Stage]
+    """Place in the canonical order."""
+
+    scope: ClassVar[Literal["weights", "all"]] = "all"
+    """Which parameters ``on_gradients`` and ``after_update`` are given: all, or only the weights
+    that multiply an input (no biases, nothing of a normalisation layer)."""
+
+    def edit(self, anatomy: Anatomy) -> Sequence[Edit]:
+        """Return the edits that treat this network, in order.
+
+        Raises:
+            NotApplicable: If it cannot serve this network; the message says why.
+        """
+        return ()
+
+    def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return the batch to train on; all randomness comes from ``generator``."""
+        return x, y
+
+    def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss to go down on, given the mean loss of a batch."""
+        return loss
+
+    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+        """Return the gradients that the optimizer shall see, under the same names."""
+        return gradients
+
+    def after_update(self, parameters: Tensors, rate: float | Tensor) -> Tensors:
+        """Return the parameters after the optimizer's step at learning rate ``rate``."""
+        return parameters
+
+    def should_stop(self, losses: Sequence[float]) -> bool:
+        """Say whether training shall end, given the validation loss of every epoch so far."""
+        return False
+
+    @classmethod
+    def seams(cls) -> frozenset[str]:
+        """Names of the seams that this remedy overrides."""
+        names = ("edit", "on_batch", "on_loss", "on_gradients", "after_update", "should_stop")
+        return frozenset(n for n in names if getattr(cls, n) is not getattr(Remedy, n))
+
+    @property
+    def spec(self) -> RemedySpec:
+        """Name and arguments as plain data; arguments at their default are left out."""
+        args: dict[str, Any] = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)  # type: ignore[arg-type]  # every remedy is a dataclass
+            if getattr(self, f.name) != f.default
+        }
+        return RemedySpec(type(self).__name__, args)
+
+    def __str__(self) -> str:
+        return str(self.spec)

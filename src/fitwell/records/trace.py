@@ -1,0 +1,229 @@
+"""What the probes recorded, as plain numbers: one row a (step, layer, quantity)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, final
+
+from fitwell.errors import BadInput, require
+
+SCHEMA = 1
+"""Version of what :meth:`Trace.save` writes."""
+
+
+class Quantity(StrEnum):
+    """What a row of a trace measures, with its unit."""
+
+    LOSS = "loss"
+    """Mean loss over the rows of a batch or of an evaluation; unit of the loss."""
+    METRIC = "metric"
+    """The task's metric; its own unit."""
+    LEARNING_RATE = "learning_rate"
+    """Learning rate of the first parameter group."""
+    GRADIENT_NORM = "gradient_norm"
+    """L2 norm of the gradient of a layer's weights; of all parameters where module is ""."""
+    WEIGHT_NORM = "weight_norm"
+    """L2 norm of a layer's weights."""
+    UPDATE_NORM = "update_norm"
+    """L2 norm of the change of a layer's weights in one step."""
+    INPUT_NORM = "input_norm"
+    """Root mean square of what enters the network, where module is "", or a layer."""
+    OUTPUT_RMS = "output_rms"
+    """Root mean square of what a layer puts out, before its activation."""
+    SIGNAL_RMS = "signal_rms"
+    """Root mean square of what a layer puts out, after its activation, around its mean
+    over the batch: what still tells one sample from another."""
+    DEAD_SHARE = "dead_share"
+    """Share of a layer's units whose activation was zero for every sample, in [0, 1]."""
+    SATURATED_SHARE = "saturated_share"
+    """Share of a layer's activations in the flat part of a sigmoid or tanh, in [0, 1]."""
+    NON_FINITE = "non_finite"
+    """1 if a NaN or infinity was seen, else 0."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured number.
+
+    ``phase`` is ``"train"`` or ``"validation"``; ``module`` is a module's name, "" for the
+    whole network; ``call`` counts calls of a reused module or time steps; ``count`` is the
+    number of values pooled.
+    """
+
+    step: int
+    quantity: Quantity
+    value: float
+    module: str = ""
+    phase: str = "train"
+    epoch: int = 0
+    call: int = 0
+    count: int = 1
+    run: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class LayerFact:
+    """What does not change about a parameter layer during a run.
+
+    Args:
+        name: Module name of the layer.
+        kind: Class name, as ``"Linear"``.
+        role: ``"hidden"``, ``"output"`` or ``"recurrent"``.
+        order: Place in the order of execution, from 0.
+        activation: Slug of the activation that follows (``"relu"``), or "".
+        parameters: Number of parameters.
+        fan_in: Inputs per unit, or 0 where there is no such thing.
+        units: Output units or channels.
+        trainable: Whether a parameter of it requires a gradient.
+        in_optimizer: Whether the optimizer holds a parameter of it.
+        normalized: Whether a normalisation stands between it and its activation.
+    """
+
+    name: str
+    kind: str
+    role: str
+    order: int
+    activation: str = ""
+    parameters: int = 0
+    fan_in: int = 0
+    units: int = 0
+    trainable: bool = True
+    in_optimizer: bool = True
+    normalized: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Facts:
+    """What does not change during a run, and so stands beside the rows.
+
+    Args:
+        layers: Parameter layers in order of execution.
+        loss: Name of the loss (``"cross_entropy"``), or "".
+        metric: Name of the metric, or "".
+        higher_is_better: Whether a larger metric is better.
+        optimizer: Class name of the optimizer, or "".
+        batch_size: Rows in a training batch, or 0 if unknown.
+        rows: Training rows, or 0 if unknown.
+        validation_rows: Validation rows, or 0 if unknown.
+        classes: Number of classes, or 0 if it is no classification.
+        chance_loss: Loss of the best constant prediction, or None if unknown.
+        noisy_training_loss: True if the logged training loss was measured under dropout,
+            augmentation or another treatment, and so does not compare with validation's.
+    """
+
+    layers: tuple[LayerFact, ...] = ()
+    loss: str = ""
+    metric: str = ""
+    higher_is_better: bool = True
+    optimizer: str = ""
+    batch_size: int = 0
+    rows: int = 0
+    validation_rows: int = 0
+    classes: int = 0
+    chance_loss: float | None = None
+    noisy_training_loss: bool = False
+
+    def layer(self, name: str) -> LayerFact | None:
+        """Return the layer of that name, or None."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+
+@final
+@dataclass
+class Trace:
+    """All rows of a run, with the facts beside them."""
+
+    rows: list[Row] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)
+
+    def series(
+        self, quantity: Quantity, module: str = "", phase: str = "train"
+    ) -> list[tuple[int, float]]:
+        """Return (step, value) of one quantity in the order of recording."""
+        return [
+            (row.step, row.value)
+            for row in self.rows
+            if row.quantity == quantity and row.module == module and row.phase == phase
+        ]
+
+    def modules(self, quantity: Quantity) -> list[str]:
+        """Return the modules that have rows of a quantity, in order of appearance."""
+        names = (row.module for row in self.rows if row.quantity == quantity and row.module)
+        return list(dict.fromkeys(names))
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Append rows."""
+        self.rows.extend(rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"schema": 1, "facts": {...}, "columns": {...}}``, one list a column."""
+        columns = {name: [getattr(row, name) for row in self.rows] for name in _columns()}
+        columns["value"] = [_spelled(value) for value in columns["value"]]
+        columns["quantity"] = [str(quantity) for quantity in columns["quantity"]]
+        return {"schema": SCHEMA, "facts": asdict(self.facts), "columns": columns}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Trace:
+        """Read what :meth:`to_dict` wrote; quantities that this version does not know are skipped.
+
+        Raises:
+            BadInput: If the schema is not one that this version reads.
+        """
+        if data.get("schema") != SCHEMA:
+            raise BadInput(
+                f"Expected a trace of schema {SCHEMA}, got {data.get('schema')!r}: "
+                "save it again with this version of fitwell."
+            )
+        facts = dict(data["facts"])
+        facts["layers"] = tuple(LayerFact(**layer) for layer in facts["layers"])
+        known = set(Quantity)
+        rows = [
+            Row(
+                **{
+                    **values,
+                    "quantity": Quantity(values["quantity"]),
+                    "value": float(values["value"]),
+                }
+            )
+            for values in (
+                dict(zip(data["columns"], row, strict=True))
+                for row in zip(*data["columns"].values(), strict=True)
+            )
+            if values["quantity"] in known
+        ]
+        return cls(rows, Facts(**facts))
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a ``pandas.DataFrame``."""
+        return require("pandas").DataFrame(self.rows, columns=_columns())
+
+    def save(self, path: str | Path) -> None:
+        """Write the trace as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), allow_nan=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """Read what :meth:`save` wrote."""
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def _columns() -> list[str]:
+    return [column.name for column in fields(Row)]
+
+
+def _spelled(value: float) -> float | str:
+    """JSON has no infinity and no NaN: spell them out."""
+    return value if abs(value) < float("inf") else str(value)

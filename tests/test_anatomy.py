@@ -1,0 +1,175 @@
+"""The anatomy is what really ran, and recording it changes nothing."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fitwell import anatomy
+from fitwell.records import Role
+
+
+class Residual(nn.Module):
+    """One activation object used twice, a residual add, a gate, functional calls, a bare parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.act = nn.ReLU(inplace=True)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.gate = nn.Linear(8, 8)
+        self.table = nn.Parameter(torch.randn(5, 8))
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.first(x)))
+        y = F.max_pool2d(self.act(self.second(x) + x), 2).mean((2, 3))
+        y = y * torch.sigmoid(self.gate(y))
+        return self.head(F.dropout(torch.tanh(y @ self.table.t()), 0.5, self.training))
+
+
+class Branching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.unused = nn.Linear(4, 2), nn.Linear(4, 2), nn.Linear(4, 2)
+
+    def forward(self, *, tokens, flag):
+        return (self.left if flag else self.right)(tokens["x"])
+
+
+@pytest.fixture
+def residual():
+    torch.manual_seed(0)
+    return Residual()
+
+
+def by_path(found, path):
+    return next(node for node in found.nodes if node.path == path)
+
+
+def test_nodes_stand_in_the_order_in_which_they_ran(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    assert [node.kind for node in found.nodes] == [
+        *("Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "add", "ReLU", "max_pool2d", "mean"),
+        *("Linear", "sigmoid", "mul", "matmul", "tanh", "dropout", "Linear"),
+    ]
+
+
+def test_roles_tell_gate_residual_and_activation_apart(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    roles = {node.kind: node.role for node in found.nodes}
+    assert roles["sigmoid"] == Role.GATE
+    assert roles["add"] == Role.ADD
+    assert roles["tanh"] == Role.ACTIVATION
+    assert roles["dropout"] == Role.DROPOUT
+    assert roles["matmul"] == Role.LAYER
+
+
+def test_a_reused_module_counts_its_calls(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    assert [node.call for node in found.nodes if node.path == "act"] == [0, 1]
+
+
+def test_edges_follow_the_data_through_a_residual_add(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    add = next(node for node in found.nodes if node.role == Role.ADD)
+    assert {found.nodes[index].path for index in add.inputs} == {"second", "act"}
+
+
+def test_a_bare_parameter_makes_a_functional_layer(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    layer = next(node for node in found.nodes if node.kind == "matmul")
+    assert layer.functional
+    assert layer.parameters == ("table",)
+
+
+def test_the_activation_that_follows_is_found_through_normalisation(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    first = by_path(found, "first")
+    assert found.activation_after(first).path == "act"
+    assert [node.path for node in found.path_to_activation(first)] == ["norm"]
+
+
+def test_only_the_last_layer_is_an_output(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    assert [layer.path for layer in found.output_layers] == ["head"]
+
+
+def test_control_flow_and_keyword_inputs_are_seen_as_they_ran():
+    model = Branching()
+    given = {"tokens": {"x": torch.randn(3, 4)}, "flag": False}
+    assert [layer.path for layer in anatomy.inspect(model, given).layers] == ["right"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_inspecting_leaves_weights_buffers_modes_and_random_numbers_alone(residual, training):
+    residual.train(training)
+    residual.act.eval()
+    before = copy.deepcopy(residual.state_dict())
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    anatomy.inspect(residual, torch.ones(4, 1, 8, 8))
+    assert torch.equal(torch.rand(3), expected)
+    assert residual.training is training
+    assert not residual.act.training
+    after = residual.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_no_hook_and_no_mode_outlive_an_exception(residual):
+    with pytest.raises(RuntimeError):
+        anatomy.inspect(residual, torch.randn(4, 3, 8, 8))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in residual.modules())
+    assert torch.overrides._get_current_function_mode() is None
+
+
+def test_a_recorded_training_forward_gives_the_same_output(residual):
+    x = torch.randn(4, 1, 8, 8)
+    torch.manual_seed(1)
+    expected = copy.deepcopy(residual)(x)
+    torch.manual_seed(1)
+    with anatomy.Recorder(residual):
+        got = residual(x)
+    assert torch.equal(expected, got)
+
+
+def test_a_transformer_layer_is_looked_into():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    found = anatomy.inspect(nn.Sequential(layer).eval(), torch.randn(2, 5, 16))
+    assert [n.path for n in found.layers] == ["0.self_attn", "0.linear1", "0.linear2"]
+
+
+def test_layer_facts_tell_role_activation_size_and_membership(residual):
+    found = anatomy.inspect(residual, torch.randn(4, 1, 8, 8))
+    residual.first.weight.requires_grad_(False)
+    residual.first.bias.requires_grad_(False)
+    optimizer = torch.optim.SGD(residual.second.parameters(), lr=0.1)
+    facts = {fact.name: fact for fact in anatomy.layer_facts(residual, found, optimizer)}
+    first, head = facts["first"], facts["head"]
+    assert (first.role, first.activation, first.fan_in, first.units) == ("hidden", "relu", 9, 8)
+    assert first.normalized
+    assert not first.trainable
+    assert not first.in_optimizer
+    assert facts["second"].in_optimizer
+    assert (head.role, head.activation, head.parameters) == ("output", "", 18)
+
+
+def test_a_vanilla_recurrent_layer_has_its_own_activation():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.RNN(8, 16, batch_first=True), nn.Linear(16, 10)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    model = Reader()
+    facts = anatomy.layer_facts(model, anatomy.inspect(model, torch.randn(2, 5, 8)))
+    assert [(f.name, f.role, f.activation) for f in facts] == [
+        ("rnn", "recurrent", "tanh"),
+        ("head", "output", ""),
+    ]
