@@ -89,6 +89,7 @@ def in_range(name: str, value: float, low: float, high: float, *, open_low: bool
     Raises:
         ThresholdError: If ``value`` is outside, or not a number.
     """
-    if not (low < value if open_low else low <= value) or not value <= high:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (low < value if open_low else low <= value) or not value <= high:
         bracket = "(" if open_low else "["
         raise ThresholdError(f"{name} must lie in {bracket}{low:g}, {high:g}], got {value!r}.")

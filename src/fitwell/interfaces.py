@@ -7,11 +7,11 @@ one final class; a study (:mod:`fitwell.studies`) compares what the remedies did
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, final
 
 from fitwell.records import Anatomy, Edit, Finding, Quantity, RemedySpec, Trace
 
@@ -36,6 +36,7 @@ class Reading:
     module: str = ""
     call: int = 0
     count: int = 1
+    phase: str = "train"
 
 
 class Probe(ABC):
@@ -105,6 +106,21 @@ class Stage(IntEnum):
     STOPPING = 10
 
 
+class Plain(NamedTuple):
+    """The pure function behind a seam, which printed code carries along.
+
+    Args:
+        function: A module-level function of torch and the standard library alone; its first
+            arguments are those of the seam.
+        args: The keyword arguments that the remedy calls it with, as plain values.
+        needs: Further functions that it calls, to be printed before it.
+    """
+
+    function: Callable[..., Any]
+    args: Mapping[str, Any]
+    needs: tuple[Callable[..., Any], ...] = ()
+
+
 class Remedy(ABC):
     """One change to how a network is built or trained.
 
@@ -151,6 +167,10 @@ class Remedy(ABC):
     def should_stop(self, losses: Sequence[float]) -> bool:
         """Say whether training shall end, given the validation loss of every epoch so far."""
         return False
+
+    def plain(self) -> Mapping[str, Plain]:
+        """Return the function behind each seam but ``edit``, for ``Recipe.to_code`` to print."""
+        return {}
 
     @classmethod
     def seams(cls) -> frozenset[str]:

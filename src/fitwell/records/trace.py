@@ -35,8 +35,10 @@ class Quantity(StrEnum):
     OUTPUT_RMS = "output_rms"
     """Root mean square of what a layer puts out, before its activation."""
     SIGNAL_RMS = "signal_rms"
-    """Root mean square of what a layer puts out, after its activation, around its mean
+    """Root mean square of what a layer puts out, before its activation, around its mean
     over the batch: what still tells one sample from another."""
+    UNIT_SPREAD = "unit_spread"
+    """How far a layer's units differ from their mean, relative to their size; 0 if all are alike."""
     DEAD_SHARE = "dead_share"
     """Share of a layer's units whose activation was zero for every sample, in [0, 1]."""
     SATURATED_SHARE = "saturated_share"

@@ -1,0 +1,22 @@
+"""What a network is made of, recorded from a real forward pass.
+
+A :class:`Recorder` stands around a forward pass and writes down every call of a module and of a
+function, in the order in which they ran, with what fed what. It needs no tracing: control flow,
+shared modules, functional calls and keyword inputs are seen as they happened.
+"""
+
+from fitwell.anatomy.inspection import inspect, layer_facts, run, undisturbed
+from fitwell.anatomy.recorder import Recorder, tensors_in
+from fitwell.anatomy.roles import ACTIVATION_NAMES, activation_name, is_normalization
+
+__all__ = [
+    "ACTIVATION_NAMES",
+    "Recorder",
+    "activation_name",
+    "inspect",
+    "is_normalization",
+    "layer_facts",
+    "run",
+    "tensors_in",
+    "undisturbed",
+]

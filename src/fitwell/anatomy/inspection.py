@@ -1,0 +1,112 @@
+"""Inspect a network aside: one forward pass that leaves no mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from fitwell.anatomy.recorder import Recorder
+from fitwell.anatomy.roles import activation_name
+from fitwell.records import Anatomy, LayerFact, Node, Role
+
+
+@contextmanager
+def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Run a model aside: afterwards buffers, modes and random numbers are as they were.
+
+    Args:
+        model: The model that will be run.
+        training: The mode that it is put in meanwhile.
+    """
+    modes = {module: module.training for module in model.modules()}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    with torch.random.fork_rng(devices=devices):
+        model.train(training)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            for module, mode in modes.items():
+                module.training = mode
+            with torch.no_grad():
+                for name, buffer in model.named_buffers():
+                    if name in buffers and not torch.equal(buffer, buffers[name]):
+                        buffer.copy_(buffers[name])
+
+
+def run(model: nn.Module, example_input: object) -> object:
+    """Call a model on a tensor, on a tuple of arguments, or on a mapping of keywords."""
+    if isinstance(example_input, Mapping):
+        return model(**example_input)
+    if isinstance(example_input, (tuple, list)):
+        return model(*example_input)
+    return model(example_input)
+
+
+def inspect(model: nn.Module, example_input: object) -> Anatomy:
+    """Record the anatomy of a model from one forward pass in evaluation mode.
+
+    Weights, buffers, modes and random-number state are left as they were.
+
+    Args:
+        model: Any eager network.
+        example_input: A tensor, a tuple of positional arguments or a mapping of keyword arguments.
+
+    Returns:
+        The nodes in the order in which they ran, and what fed what.
+    """
+    with undisturbed(model), Recorder(model) as recorder:
+        run(model, example_input)
+    return recorder.anatomy()
+
+
+def layer_facts(
+    model: nn.Module, anatomy: Anatomy, optimizer: torch.optim.Optimizer | None = None
+) -> tuple[LayerFact, ...]:
+    """Return what does not change about each layer, for a trace.
+
+    Args:
+        model: The network that the anatomy was recorded from.
+        anatomy: Its anatomy.
+        optimizer: What trains it; without one, every layer counts as held by it.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    held = (
+        {id(p) for group in optimizer.param_groups for p in group["params"]} if optimizer else None
+    )
+    heads = {layer.index for layer in anatomy.output_layers}
+    facts = []
+    for order, layer in enumerate(anatomy.layers):
+        own = [parameters[name] for name in layer.parameters if name in parameters]
+        weight = next((p for p in own if p.dim() > 1), None)
+        recurrent = layer.role == Role.RECURRENT
+        role = "recurrent" if recurrent else "output" if layer.index in heads else "hidden"
+        between = anatomy.path_to_activation(layer)
+        facts.append(
+            LayerFact(
+                name=layer.path,
+                kind=layer.kind,
+                role=role,
+                order=order,
+                activation=_activation_of(anatomy, layer),
+                parameters=sum(p.numel() for p in own),
+                fan_in=weight[0].numel() if weight is not None else 0,
+                units=weight.shape[0] if weight is not None else 0,
+                trainable=any(p.requires_grad for p in own),
+                in_optimizer=held is None or any(id(p) in held for p in own),
+                normalized=any(node.role == Role.NORMALIZATION for node in between),
+            )
+        )
+    return tuple(facts)
+
+
+def _activation_of(anatomy: Anatomy, layer: Node) -> str:
+    if layer.role == Role.RECURRENT:
+        return str(layer.settings.get("nonlinearity", "tanh" if layer.kind == "RNN" else ""))
+    return activation_name(anatomy.activation_after(layer))

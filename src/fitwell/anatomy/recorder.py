@@ -1,0 +1,217 @@
+"""Record what really runs in a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, final
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from fitwell.anatomy.roles import PRODUCTS, function_role, module_role, settings
+from fitwell.records import Anatomy, Node, Role
+
+
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Yield the tensors in nested tuples, lists, mappings and dataclass-like outputs."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            yield from tensors_in(getattr(value, name))
+
+
+@final
+class _Calls(TorchFunctionMode):
+    """Hands every call of a torch function to the recorder."""
+
+    def __init__(self, record: Callable[..., None]) -> None:
+        super().__init__()
+        self._record = record
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        self._record(func, (args, kwargs), output)
+        return output
+
+
+@final
+class Recorder:
+    """Context manager that records the anatomy of a network from the forward passes inside it.
+
+    Only the first forward pass counts. Nothing of the network or the run is changed, and no hook
+    outlives the ``with``. It may be entered from a forward pre-hook of the network itself.
+
+    Args:
+        model: The network whose modules are to be recognised.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._nodes: list[Node] = []
+        self._producer: dict[int, int] = {}
+        self._from_parameters: dict[int, tuple[str, ...]] = {}
+        self._alive: list[object] = []
+        self._path: list[str] = [""]
+        self._inside = 0
+        self._handles: list[RemovableHandle] = []
+        self._calls = _Calls(self._function_ran)
+        self._stack = ExitStack()
+        self._count: dict[tuple[str, str], int] = {}
+
+    def __enter__(self) -> Self:
+        for name, parameter in self._model.named_parameters(remove_duplicate=False):
+            self._from_parameters.setdefault(id(parameter), (name,))
+        for name, module in self._model.named_modules():
+            if module is self._model:
+                continue
+            role = module_role(module)
+            self._handles += [
+                module.register_forward_pre_hook(_Enter(self, name, role is not None)),
+                module.register_forward_hook(
+                    _Leave(self, name, role), with_kwargs=True, always_call=True
+                ),
+            ]
+        self._stack.enter_context(self._calls)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._alive.clear()
+        self._producer.clear()
+
+    def anatomy(self) -> Anatomy:
+        """Return what was recorded; gates and attention are told by what follows them."""
+        plain = Anatomy(tuple(self._nodes))
+        return Anatomy(tuple(_with_context(plain, node) for node in plain.nodes))
+
+    def module_entered(self, name: str, opaque: bool) -> None:
+        """Note that a module begins to run."""
+        self._path.append(name)
+        self._inside += opaque
+
+    def module_left(
+        self, name: str, role: Role | None, module: nn.Module, given: object, output: object
+    ) -> None:
+        """Note that a module has run; its output is None if it raised."""
+        self._path.pop()
+        if role is None:
+            return
+        self._inside -= 1
+        if self._inside or output is None:
+            return
+        parameters = tuple(
+            self._from_parameters.get(id(parameter), (f"{name}.{own}",))[0]
+            for own, parameter in module.named_parameters()
+        )
+        self._add(name, type(module).__name__, role, given, output, parameters, settings(module))
+
+    def _function_ran(self, function: Callable[..., Any], given: object, output: object) -> None:
+        if self._inside:
+            return
+        results = list(tensors_in(output))
+        if not results:
+            return
+        name = getattr(function, "__name__", type(function).__name__)
+        slug = name.lower().replace("_", "")
+        taken = list(tensors_in(given))
+        used = [n for t in taken for n in self._from_parameters.get(id(t), ())]
+        others = [t for t in taken if id(t) not in self._from_parameters]
+        if used and not others:
+            self._alive.append(output)
+            self._from_parameters.update({id(t): tuple(used) for t in results})
+            return
+        sources = len({self._producer.get(id(t), -1) for t in others})
+        role = function_role(slug, sources, bool(used))
+        owner = used[0].rpartition(".")[0] if role in (Role.LAYER, Role.RECURRENT) else None
+        path = self._path[-1] if owner is None else owner
+        self._add(path, name.strip("_"), role, given, output, tuple(used), None)
+
+    def _add(
+        self,
+        path: str,
+        kind: str,
+        role: Role,
+        given: object,
+        output: object,
+        parameters: tuple[str, ...],
+        made_with: Mapping[str, Any] | None,
+    ) -> None:
+        taken = [t for t in tensors_in(given) if id(t) not in self._from_parameters]
+        results = list(tensors_in(output))
+        inputs = tuple(dict.fromkeys(self._producer.get(id(t), -1) for t in taken))
+        key = (path, kind)
+        node = Node(
+            index=len(self._nodes),
+            path=path,
+            kind=kind,
+            role=role,
+            functional=made_with is None,
+            inputs=inputs,
+            shape=tuple(results[0].shape) if results else (),
+            parameters=parameters,
+            call=self._count.get(key, 0),
+            settings=made_with or {},
+        )
+        self._count[key] = node.call + 1
+        self._nodes.append(node)
+        self._alive += [given, output]
+        self._producer.update({id(t): node.index for t in results})
+
+
+class _Enter:
+    """Forward pre-hook: a module begins to run."""
+
+    def __init__(self, recorder: Recorder, name: str, opaque: bool) -> None:
+        self._recorder, self._name, self._opaque = recorder, name, opaque
+
+    def __call__(self, module: nn.Module, args: object) -> None:
+        self._recorder.module_entered(self._name, self._opaque)
+
+
+class _Leave:
+    """Forward hook: a module has run, or raised."""
+
+    def __init__(self, recorder: Recorder, name: str, role: Role | None) -> None:
+        self._recorder, self._name, self._role = recorder, name, role
+
+    def __call__(self, module: nn.Module, args: object, kwargs: object, output: object) -> None:
+        self._recorder.module_left(self._name, self._role, module, (args, kwargs), output)
+
+
+def _with_context(anatomy: Anatomy, node: Node) -> Node:
+    """Tell gates and attention from plain activations, by what takes their output."""
+    if node.role != Role.ACTIVATION:
+        return node
+    role = Role.ACTIVATION
+    if node.slug in ("sigmoid", "tanh", "hardsigmoid") and any(
+        c.slug in PRODUCTS and len(c.inputs) > 1 for c in anatomy.consumers(node)
+    ):
+        role = Role.GATE
+    elif node.slug == "softmax" and anatomy.consumers(node):
+        role = Role.ATTENTION
+    return node if role == node.role else replace(node, role=role)

@@ -1,0 +1,292 @@
+"""The commands of ``fitwell``, and its entry point.
+
+What is heavy (torch, the laboratory) is imported by the command that needs it, so that
+``fitwell --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib.metadata import version
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from fitwell.cli.failures import exit_code
+from fitwell.cli.output import show, writable, write_json, write_text
+from fitwell.cli.progress import TerminalProgress
+from fitwell.errors import BadInput
+from fitwell.records import SEVERITIES, study_to_dict
+
+if TYPE_CHECKING:
+    from fitwell.recipe import Recipe
+
+DEFAULT_BUDGET = "2min"
+
+app = typer.Typer(
+    name="fitwell",
+    help="Make neural networks train well: diagnose, treat, and prove what helped.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Kind(StrEnum):
+    """What a table's target is."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class FailOn(StrEnum):
+    """From which severity a finding makes ``check`` fail."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+    NEVER = "never"
+
+
+Target: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="A built-in task, a CSV or Parquet file, a folder of images, or file.py:function.",
+    ),
+]
+Column: TypeAlias = Annotated[
+    str | None, typer.Option("--target", metavar="COLUMN", help="The column to predict.")
+]
+KindOf: TypeAlias = Annotated[
+    Kind | None,
+    typer.Option("--kind", help="What the target is; told from its values if left out."),
+]
+Group: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--group", metavar="COLUMN", help="Rows alike in it stay in one split."),
+]
+Time: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--time", metavar="COLUMN", help="Split by it: test rows are the latest."),
+]
+Seeds: TypeAlias = Annotated[int, typer.Option("--seeds", help="Seeds of the proof.")]
+Json: TypeAlias = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
+]
+Page: TypeAlias = Annotated[
+    Path | None, typer.Option("--report", metavar="PATH", help="Write a page (HTML, one file).")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fitwell {version('fitwell')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Make neural networks train well: diagnose, treat, and prove what helped."""
+
+
+@app.command()
+def cure(
+    task: Target,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="TIME",
+            help="Wall time, as 90s, 2min or 1h; 2min unless --runs is given.",
+        ),
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option("--runs", metavar="N", help="Most runs of the search.")
+    ] = None,
+    seeds: Seeds = 8,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Output folder [next under fitwell-runs/TASK]."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what the output folder holds.")
+    ] = False,
+    target: Column = None,
+    kind: KindOf = None,
+    group: Group = None,
+    time: Time = None,
+    json: Json = None,
+) -> None:
+    """Diagnose a training run, search for a cure, and prove it on test data with fresh seeds."""
+    writable(json)
+    from fitwell.cure import cure as find_cure
+    from fitwell.report.terminal import cure_story, files_written
+    from fitwell.tasks import load
+
+    loaded = load(task, column=target, kind=kind, group=group, time=time)
+    if budget is None and runs is None:
+        budget = DEFAULT_BUDGET
+    with TerminalProgress() as progress:
+        found = find_cure(
+            loaded,
+            budget=budget,
+            runs=runs,
+            seeds=seeds,
+            out=out,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    show(cure_story(found.record))
+    write_json(json, found.record.to_dict())
+    show(files_written(str(found.out)))
+
+
+@app.command()
+def check(
+    task: Target,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of at least this severity.")
+    ] = FailOn.NEVER,
+    target: Column = None,
+    kind: KindOf = None,
+    group: Group = None,
+    time: Time = None,
+    json: Json = None,
+    report: Page = None,
+) -> None:
+    """Watch one training run, after a look at one batch, and say what is wrong with it."""
+    writable(json, report)
+    from fitwell.report.html import diagnosis_page
+    from fitwell.report.tables import diagnosis_table
+    from fitwell.studies import check as watch_once
+    from fitwell.tasks import load
+
+    loaded = load(task, column=target, kind=kind, group=group, time=time)
+    diagnosis, trace = watch_once(loaded)
+    show(diagnosis_table(diagnosis))
+    write_json(json, diagnosis.to_dict())
+    if report is not None:
+        write_text(report, diagnosis_page(diagnosis, trace, loaded.name))
+    worst = diagnosis.worst()
+    limit = len(SEVERITIES) if fail_on is FailOn.NEVER else SEVERITIES.index(fail_on.value)
+    if worst is not None and SEVERITIES.index(worst) >= limit:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    task: Target,
+    recipe: Annotated[
+        list[str],
+        typer.Option(
+            "--recipe",
+            "-r",
+            metavar="NAME=RECIPE",
+            help="An arm: a JSON file, or name(arg=value)+name(...). Give one or more.",
+        ),
+    ],
+    seeds: Seeds = 8,
+    tune_rate: Annotated[
+        bool, typer.Option("--tune-rate", help="Tune a learning rate for every arm.")
+    ] = False,
+    target: Column = None,
+    kind: KindOf = None,
+    group: Group = None,
+    time: Time = None,
+    json: Json = None,
+    report: Page = None,
+) -> None:
+    """Compare given recipes with the untreated network, on paired seeds."""
+    writable(json, report)
+    from fitwell.report.html import study_page
+    from fitwell.report.terminal import study_story
+    from fitwell.studies import compare as run_arms
+    from fitwell.tasks import load
+
+    arms = arms_in(recipe)
+    loaded = load(task, column=target, kind=kind, group=group, time=time)
+    with TerminalProgress() as progress:
+        study = run_arms(loaded, arms, seeds, tune_rate=tune_rate, progress=progress)
+    show(study_story(study.record))
+    write_json(json, study_to_dict(study.record))
+    if report is not None:
+        write_text(report, study_page(study.record))
+
+
+@app.command()
+def tasks(json: Json = None) -> None:
+    """List the built-in tasks: name, rows, model, what is wrong with it."""
+    writable(json)
+    from fitwell.report.tables import tasks_table
+    from fitwell.tasks import builtin
+
+    known = [
+        {
+            "name": task.name,
+            "description": task.description,
+            "rows": task.rows,
+            "model": task.model,
+            "ails": task.ails,
+        }
+        for task in builtin().values()
+    ]
+    show(tasks_table(known))
+    write_json(json, {"schema": 1, "tasks": known})
+
+
+def arms_in(given: Sequence[str]) -> dict[str, Recipe]:
+    """Read ``NAME=RECIPE`` arguments; a recipe is a JSON file or text.
+
+    Raises:
+        BadInput: If one has no name, a name comes twice, or a recipe cannot be read.
+    """
+    from fitwell.recipe import Recipe
+
+    arms: dict[str, Recipe] = {}
+    for text in given:
+        name, sign, recipe = text.partition("=")
+        if not sign or "(" in name or not name.strip():
+            raise BadInput(
+                f'Expected NAME=RECIPE after -r, got {text!r}: write -r "mild=dropout(0.2)".'
+            )
+        if name.strip() in arms:
+            raise BadInput(f"Two recipes are called {name.strip()!r}: give each a name of its own.")
+        arms[name.strip()] = _recipe_in(recipe.strip(), Recipe)
+    return arms
+
+
+def _recipe_in(text: str, kind: type[Recipe]) -> Recipe:
+    path = Path(text)
+    if path.suffix != ".json":
+        return kind.from_text(text)
+    try:
+        return kind.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"Cannot read the recipe {text}: {error.strerror}.") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: What follows the program's name; by default those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return exit_code(lambda: app(given, prog_name="fitwell", standalone_mode=False))

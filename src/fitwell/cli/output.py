@@ -1,0 +1,103 @@
+"""What commands print and write: stories on standard output, JSON and pages into files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from fitwell.errors import OutputError
+from fitwell.report.numbers import printable
+
+PIPED_WIDTH = 80
+"""Columns of a story that no terminal shows, unless ``COLUMNS`` says otherwise."""
+
+
+def show(story: RenderableType) -> None:
+    """Print a story: with colours on a terminal, as plain lines without trailing blanks if piped."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if console.is_terminal:
+        console.print(story)
+        return
+    width = int(os.environ.get("COLUMNS", "0") or 0) or PIPED_WIDTH
+    plain = Console(markup=False, highlight=False, emoji=False, no_color=True, width=width)
+    with plain.capture() as capture:
+        plain.print(story)
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    sys.stdout.write("\n".join([*lines, ""]))
+
+
+def complain(text: str) -> None:
+    """Print a message on standard error, its first line led by the name of the program."""
+    first, *rest = text.strip().splitlines() or ["something went wrong"]
+    lines = [f"fitwell: {first}", *rest]
+    sys.stderr.write("\n".join(printable(line) for line in lines) + "\n")
+
+
+def writable(*paths: Path | None) -> None:
+    """Check, before any work is done, that these files can be written.
+
+    Raises:
+        OutputError: If a folder is missing or may not be written, or a path is a folder.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise OutputError(f"Cannot write {path}: it is a folder; name a file in it.")
+        if not path.parent.is_dir():
+            raise OutputError(f"Cannot write {path}: there is no folder {path.parent}.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise OutputError(f"Cannot write {path}: no permission.")
+
+
+def write_json(path: Path | None, data: Any) -> None:
+    """Write data as JSON, whole or not at all; nothing if there is no path.
+
+    Numbers that JSON cannot hold are spelled out: ``"nan"``, ``"inf"``, ``"-inf"``.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    if path is not None:
+        write_text(path, json.dumps(_spelled(data), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all; a device or pipe is written straight.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _spelled(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _spelled(value) for name, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_spelled(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    return data

@@ -1,0 +1,100 @@
+"""How far a study is: bars with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self, final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from fitwell.report.numbers import count, duration, printable
+
+
+@final
+class TerminalProgress:
+    """Shows the stages of a study on standard error; use it as a context manager.
+
+    On a terminal every stage is a bar that is gone at the end; elsewhere a stage is one line when
+    it begins and one when it ends.
+
+    Args:
+        console: Where to show it; by default standard error.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, markup=False, highlight=False, emoji=False)
+        self._bars: Progress | None = None
+        self._bar: TaskID | None = None
+        self._name, self._runs, self._began = "", 0, 0.0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left:"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def stage(self, name: str, total: int | None) -> None:
+        """Begin a stage of ``total`` runs, or of an unknown number; the one before has ended."""
+        self.done()
+        self._name, self._runs, self._began = printable(name), 0, time.monotonic()
+        if self._bars is not None:
+            self._bar = self._bars.add_task(self._name, total=total)
+        else:
+            size = f" ({count(total, 'run')})" if total is not None else ""
+            self._line(f"{self._name}{size} ...")
+
+    def advance(self, n: int = 1) -> None:
+        """Count runs of the stage as done."""
+        self._runs += n
+        if self._bars is not None and self._bar is not None:
+            self._bars.advance(self._bar, n)
+
+    def say(self, text: str) -> None:
+        """Tell one sentence about what was found or decided."""
+        self._line(printable(text))
+
+    def done(self) -> None:
+        """End the stage."""
+        if not self._name:
+            return
+        if self._bars is not None and self._bar is not None:
+            self._bars.remove_task(self._bar)
+            self._bar = None
+        took = duration(time.monotonic() - self._began)
+        self._line(f"{self._name}: {count(self._runs, 'run')} in {took}")
+        self._name = ""
+
+    def _line(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)

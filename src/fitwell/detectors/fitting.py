@@ -1,0 +1,244 @@
+"""How training and validation loss stand to each other: overfitting and underfitting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import ClassVar, NamedTuple, final
+
+from fitwell.detectors.curves import aligned, curve, noise, reference_loss, slope, smoothed
+from fitwell.errors import in_range
+from fitwell.interfaces import Detector
+from fitwell.records import Finding, Quantity, Severity, Trace
+
+_MIN_EVALUATIONS = 5
+"""Noise cannot be told from trend with fewer."""
+
+
+class _Gap(NamedTuple):
+    """How far validation lies behind training at the end, in units where 1 is the whole scale."""
+
+    now: float
+    grown: float
+    noise: float
+    training: float
+    validation: float
+    rise: float
+    best_step: int
+    since: int
+    still_improving: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Overfitting(Detector):
+    """Report a network that fits its training rows far better than others.
+
+    Definition: at the end of the run, the validation loss lies above the training loss by a gap
+    that is large against the loss of a constant guess, has grown beyond the noise of the curves,
+    and leaves the training loss at a fraction of the validation loss; and validation has stopped
+    improving: it is past its minimum, or level. All curves are smoothed by a running median over
+    three evaluations, and the end is the median of the last fifth of them.
+
+    Where no losses are known, the gap of the metric is judged likewise, on its own scale from 0
+    to 1. A loss that was measured under dropout or augmentation is too high, and so hides a gap:
+    it can make this detector silent, never speak.
+
+    A gap that is flat from the start, or within the noise of the curves, is none. A short dip of
+    validation is none. It is silent without validation data, and with fewer than five evaluations.
+
+    Evidence: ``gap``, ``training`` and ``validation`` at the end, in the unit of the curve;
+    ``relative_gap`` in shares of a constant guess's loss; ``rise`` of validation since its
+    minimum, likewise; ``noise``, one standard deviation, likewise; ``best_step`` of validation.
+
+    Args:
+        min_gap: Least gap as a share of the loss of a constant guess. Sound networks of ours
+            ended below 0.06, overfitted ones above 0.15.
+        max_training: Largest training loss, as a share of the validation loss, that still counts
+            as far below it, in (0, 1].
+        min_metric_gap: Least gap of a metric in [0, 1].
+        noises: How many standard deviations of noise a change must exceed.
+
+    Raises:
+        ThresholdError: If an argument is out of range.
+
+    References:
+        Prechelt, "Early stopping: but when?", 1998, for judging on smoothed validation loss
+        against its minimum.
+    """
+
+    condition: ClassVar[str] = "overfitting"
+    min_gap: float = 0.1
+    max_training: float = 0.5
+    min_metric_gap: float = 0.1
+    noises: float = 3.0
+
+    def __post_init__(self) -> None:
+        in_range("min_gap", self.min_gap, 0, float("inf"), open_low=True)
+        in_range("max_training", self.max_training, 0, 1, open_low=True)
+        in_range("min_metric_gap", self.min_metric_gap, 0, 1, open_low=True)
+        in_range("noises", self.noises, 0, float("inf"))
+
+    def unjudged(self, trace: Trace) -> str | None:
+        """Say that validation data are missing, or too few evaluations were made."""
+        count = max(len(aligned(trace, q)) for q in (Quantity.LOSS, Quantity.METRIC))
+        if not count:
+            return "overfitting: needs training and validation loss; log val_loss to have it judged."
+        if count < _MIN_EVALUATIONS:
+            return f"overfitting: needs {_MIN_EVALUATIONS} evaluations, there were {count}."
+        return None
+
+    def detect(self, trace: Trace) -> Iterable[Finding]:
+        """Return one finding, or none."""
+        points = aligned(trace, Quantity.LOSS)
+        scale = reference_loss(trace)
+        if len(points) >= _MIN_EVALUATIONS and scale is not None:
+            gap = _gap(points, scale, self.noises)
+            far = gap.training <= self.max_training * gap.validation
+            if far and self._shows(gap, self.min_gap):
+                yield self._finding(trace, gap, scale, "loss")
+            return
+        points = aligned(trace, Quantity.METRIC)
+        if len(points) >= _MIN_EVALUATIONS:
+            sign = -1.0 if trace.facts.higher_is_better else 1.0
+            gap = _gap([(s, sign * t, sign * v) for s, t, v in points], 1.0, self.noises)
+            if self._shows(gap, self.min_metric_gap):
+                yield self._finding(trace, gap, sign, trace.facts.metric or "metric")
+
+    def _shows(self, gap: _Gap, least: float) -> bool:
+        margin = self.noises * gap.noise
+        return (
+            gap.now >= max(least, margin)
+            and gap.grown >= max(least / 2, margin)
+            and not gap.still_improving
+        )
+
+    def _finding(self, trace: Trace, gap: _Gap, unit: float, what: str) -> Finding:
+        training, validation = gap.training * unit, gap.validation * unit
+        rows = trace.facts.validation_rows or 100
+        risen = gap.rise > self.noises * gap.noise
+        turn = f", which was best at step {gap.best_step}" if risen else ""
+        return Finding(
+            condition=self.condition,
+            severity=_gap_severity(gap.now),
+            confidence=min(0.95, 0.5 + 0.2 * risen + 0.25 * min(1.0, rows / 200)),
+            layers=(),
+            since=gap.since,
+            evidence={
+                "gap": abs(validation - training),
+                "training": training,
+                "validation": validation,
+                "relative_gap": gap.now,
+                "rise": gap.rise,
+                "noise": gap.noise,
+                "best_step": float(gap.best_step),
+            },
+            explanation=(
+                f"The training {what} ends at {training:.3g}, validation's at {validation:.3g}"
+                f"{turn}: the network has learned its training rows better than the task."
+            ),
+        )
+
+
+def _gap(points: Sequence[tuple[int, float, float]], scale: float, noises: float) -> _Gap:
+    """Measure the gap; curves are divided by ``scale`` and lower is better."""
+    steps = [step for step, _, _ in points]
+    training = smoothed([value / scale for _, value, _ in points])
+    raw = [value / scale for _, _, value in points]
+    validation = smoothed(raw)
+    gaps = [v - t for t, v in zip(training, validation, strict=True)]
+    late, early = max(2, len(points) // 5), max(1, len(points) // 10)
+    now, start = median(gaps[-late:]), min(gaps[: max(2, early)])
+    spread = noise([v - t / scale for (_, t, _), v in zip(points, raw, strict=True)])
+    best = min(range(len(validation)), key=validation.__getitem__)
+    end = validation[len(validation) // 2 :]
+    half = start + (now - start) / 2
+    since = next((s for s, g in zip(steps, gaps, strict=True) if g >= half), steps[-1])
+    return _Gap(
+        now=now,
+        grown=now - start,
+        noise=spread,
+        training=median(training[-late:]),
+        validation=median(validation[-late:]),
+        rise=median(validation[-late:]) - validation[best],
+        best_step=steps[best],
+        since=since,
+        still_improving=-slope(end) > max(noises * noise(raw), 0.1 * fmean(end)),
+    )
+
+
+def _gap_severity(share: float) -> Severity:
+    """A gap of a quarter of a constant guess's loss is moderate, of half of it severe."""
+    return "severe" if share >= 0.5 else "moderate" if share >= 0.25 else "mild"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Underfitting(Detector):
+    """Report a network whose training loss stays near that of a constant guess.
+
+    Definition: the training loss at the end is a large share of the loss of the best constant
+    prediction, and over the second half of the run it no longer falls: its trend is within the
+    noise, or would take many more runs of this length to get anywhere.
+
+    What cannot be learned from the data cannot be told from what this network cannot learn: a
+    table that holds little signal ends there too, hence the high limit and a modest confidence.
+    It is silent while the loss still falls, with fewer than 50 recorded losses, and where the
+    loss of a constant guess is unknown.
+
+    Evidence: ``remaining``, the training loss at the end as a share of a constant guess's;
+    ``trend``, its change over the second half, likewise; ``noise`` around the trend, likewise.
+
+    Args:
+        max_remaining: Largest share of a constant guess's loss that counts as learned something.
+            Regressions on real tables often keep 0.5 to 0.7 of it for good.
+        min_losses: Least number of recorded training losses; at least 10.
+
+    Raises:
+        ThresholdError: If an argument is out of range.
+    """
+
+    condition: ClassVar[str] = "underfitting"
+    max_remaining: float = 0.85
+    min_losses: int = 50
+
+    def __post_init__(self) -> None:
+        in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
+        in_range("min_losses", self.min_losses, 10, float("inf"))
+
+    def unjudged(self, trace: Trace) -> str | None:
+        """Say that losses, or the loss of a constant guess, are missing."""
+        if not curve(trace):
+            return "underfitting: needs the training loss; log train_loss to have it judged."
+        if trace.facts.chance_loss is None:
+            return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
+        return None
+
+    def detect(self, trace: Trace) -> Iterable[Finding]:
+        """Return one finding, or none."""
+        chance = trace.facts.chance_loss
+        values = [value for _, value in curve(trace)]
+        if chance is None or chance <= 0 or len(values) < self.min_losses:
+            return ()
+        half = [value / chance for value in values[len(values) // 2 :]]
+        left = median(half[-max(5, len(values) // 10) :])
+        trend, spread = slope(half), noise(half)
+        falling = -trend > max(2 * spread / len(half) ** 0.5 * 3.5, 0.03)
+        if left < self.max_remaining or falling:
+            return ()
+        return (
+            Finding(
+                condition=self.condition,
+                severity="severe" if left >= 0.97 else "moderate",
+                confidence=0.6,
+                layers=(),
+                since=None,
+                evidence={"remaining": left, "trend": trend, "noise": spread},
+                explanation=(
+                    f"The training loss has come to rest at {left:.0%} of what a constant guess "
+                    "costs: the network is too weak or too strongly held back, its steps are too "
+                    "small, or its inputs hold no more about the target."
+                ),
+            ),
+        )

@@ -1,0 +1,63 @@
+"""Reading what a trace holds of each layer, on scales that mean the same in every network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from fitwell.detectors.curves import reference_loss
+from fitwell.records import LayerFact, Quantity, Trace
+
+
+def trained_layers(trace: Trace) -> tuple[LayerFact, ...]:
+    """Return the layers whose weights are trained, in order of execution."""
+    return tuple(layer for layer in trace.facts.layers if layer.trainable and layer.in_optimizer)
+
+
+def by_step(trace: Trace, quantity: Quantity, module: str = "") -> dict[int, float]:
+    """Return step -> value of one quantity of one layer."""
+    return dict(trace.series(quantity, module))
+
+
+def sensitivity(trace: Trace, module: str = "") -> dict[int, float]:
+    """Return step -> how strongly the loss answers to a relative change of a layer's weights.
+
+    It is |gradient| · |weights| / reference loss: the largest relative change of the loss for a
+    relative change of the weights, to first order. It has no unit: scaling the loss, or scaling
+    weights that a normalisation follows, leaves it alone. Around the start of a sound network it
+    is between 0.01 and 10. The reference is the loss of a constant guess where it is known, else
+    the first loss, else 1.
+    """
+    reference = reference_loss(trace) or 1.0
+    weights = by_step(trace, Quantity.WEIGHT_NORM, module)
+    return {
+        step: gradient * weights[step] / reference
+        for step, gradient in trace.series(Quantity.GRADIENT_NORM, module)
+        if step in weights
+    }
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median of the finite values, or NaN if there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return median(finite) if finite else math.nan
+
+
+def first_step(trace: Trace, quantity: Quantity) -> Mapping[str, float]:
+    """Return module -> value at the first step that was sampled; empty if that was not step 0."""
+    return {
+        row.module: row.value
+        for row in trace
+        if row.quantity == quantity and row.step == 0 and row.phase == "train" and row.module
+    }
+
+
+def sampled_steps(trace: Trace) -> list[int]:
+    """Return the steps that gradients were read in."""
+    return [step for step, _ in trace.series(Quantity.GRADIENT_NORM)]
+
+
+def decades(value: float) -> float:
+    """Return log10, with zero as -45: below the smallest number that float32 holds."""
+    return math.log10(value) if value > 0 else -45.0

@@ -1,0 +1,26 @@
+"""Probes: each reads one kind of number from a live network, cheaply and without a trace left."""
+
+from fitwell.probes.activations import SATURATED_BEYOND, ZERO_SIDED, Activations
+from fitwell.probes.gradients import Gradients
+from fitwell.probes.hooks import Hook, Inert
+from fitwell.probes.inputs import Inputs
+from fitwell.probes.layout import Layer, Layout, layout_of
+from fitwell.probes.losses import Losses
+from fitwell.probes.updates import Updates
+from fitwell.probes.weights import Weights
+
+__all__ = [
+    "SATURATED_BEYOND",
+    "ZERO_SIDED",
+    "Activations",
+    "Gradients",
+    "Hook",
+    "Inert",
+    "Inputs",
+    "Layer",
+    "Layout",
+    "Losses",
+    "Updates",
+    "Weights",
+    "layout_of",
+]

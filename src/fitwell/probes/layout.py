@@ -1,0 +1,126 @@
+"""Which weights and which modules of a network the probes read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from fitwell.anatomy import layer_facts
+from fitwell.records import Anatomy, LayerFact, Node, Role
+
+
+@final
+@dataclass(frozen=True)
+class Layer:
+    """One parameter layer, as the probes see it.
+
+    Args:
+        name: Module name of the layer.
+        weights: Its parameters of two or more axes: what multiplies an input.
+        activation: Name of the activation that follows every call of it, or "".
+        source: Name of the module whose output enters that activation: the layer itself, or the
+            normalisation behind it; "" if it is no module that could be listened to.
+        recurrent: Whether the layer feeds on its own output.
+    """
+
+    name: str
+    weights: tuple[Tensor, ...]
+    activation: str = ""
+    source: str = ""
+    recurrent: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Layout:
+    """The layers of a network in order of execution, and all its parameters.
+
+    Args:
+        layers: Parameter layers.
+        parameters: Every parameter once, trainable or not.
+    """
+
+    layers: tuple[Layer, ...]
+    parameters: tuple[Tensor, ...]
+
+
+def layout_of(
+    model: nn.Module,
+    anatomy: Anatomy | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> tuple[Layout, tuple[LayerFact, ...]]:
+    """Return what to read, and the facts that stand beside it.
+
+    Args:
+        model: The network.
+        anatomy: How it ran; without it, every module with weights of its own counts as a layer,
+            in the order of registration, and no activation is known.
+        optimizer: What trains it.
+
+    Returns:
+        The layout, and one fact a layer.
+    """
+    known = dict(model.named_parameters(remove_duplicate=False))
+    everything = tuple(model.parameters())
+    if anatomy is None:
+        found = tuple(_registered(model))
+        return Layout(found, everything), _plain_facts(found, optimizer)
+    facts = layer_facts(model, anatomy, optimizer)
+    layers = []
+    for node, fact in zip(anatomy.layers, facts, strict=True):
+        weights = tuple(known[n] for n in node.parameters if n in known and known[n].dim() > 1)
+        if not weights or not node.path:
+            continue
+        source = _source(anatomy, node)
+        activation = fact.activation if _agree(anatomy, node) else ""
+        recurrent = node.role == Role.RECURRENT
+        layers.append(Layer(node.path, weights, activation, source, recurrent))
+    return Layout(tuple(layers), everything), facts
+
+
+def _agree(anatomy: Anatomy, node: Node) -> bool:
+    """Whether every call of a layer is followed by the same activation."""
+    calls = [n for n in anatomy.nodes if n.path == node.path and n.kind == node.kind]
+    found = {a.slug if (a := anatomy.activation_after(call)) else "" for call in calls}
+    return len(found) == 1
+
+
+def _source(anatomy: Anatomy, node: Node) -> str:
+    """Module whose output decides what the activation gets; pooling and dropout keep its sign."""
+    chain = (node, *anatomy.path_to_activation(node))
+    deciding = [n for n in chain if n is node or n.role == Role.NORMALIZATION]
+    last = deciding[-1]
+    return "" if last.functional else last.path
+
+
+def _registered(model: nn.Module) -> list[Layer]:
+    layers = []
+    for name, module in model.named_modules():
+        own = tuple(p for p in module.parameters(recurse=False) if p.dim() > 1)
+        if own and name:
+            layers.append(Layer(name, own))
+    return layers
+
+
+def _plain_facts(
+    layers: tuple[Layer, ...], optimizer: torch.optim.Optimizer | None
+) -> tuple[LayerFact, ...]:
+    groups = optimizer.param_groups if optimizer else ()
+    held = {id(p) for group in groups for p in group["params"]}
+    return tuple(
+        LayerFact(
+            name=layer.name,
+            kind="",
+            role="output" if order == len(layers) - 1 else "hidden",
+            order=order,
+            parameters=sum(w.numel() for w in layer.weights),
+            fan_in=layer.weights[0][0].numel() if len(layer.weights[0]) else 0,
+            units=layer.weights[0].shape[0],
+            trainable=any(w.requires_grad for w in layer.weights),
+            in_optimizer=optimizer is None or any(id(w) in held for w in layer.weights),
+        )
+        for order, layer in enumerate(layers)
+    )

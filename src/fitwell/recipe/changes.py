@@ -1,0 +1,166 @@
+"""What a recipe does to a network: edits, planned, performed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import nn
+
+from fitwell import anatomy, surgery
+from fitwell.errors import NotApplicable, in_range
+from fitwell.interfaces import Remedy
+from fitwell.records import (
+    Anatomy,
+    Change,
+    Configure,
+    Edit,
+    Initialize,
+    InsertAfter,
+    ModuleSpec,
+    Replace,
+)
+
+_SEEDS_OF_A_RUN = 100
+"""Distance between the seeds of two runs: each stage of a recipe has one of its own between."""
+
+
+@final
+@dataclass(frozen=True)
+class Changes:
+    """What was done to a network.
+
+    Args:
+        items: Every change, in words, in order.
+        keys: The ``state_dict`` keys that moved: old name to new name.
+    """
+
+    items: tuple[Change, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "\n".join(str(item) for item in self.items) or "nothing was changed"
+
+
+@final
+@dataclass(frozen=True)
+class Operation:
+    """The edits of one remedy, and the seed that they are performed with."""
+
+    remedy: str
+    edits: tuple[Edit, ...]
+    seed: int
+
+
+def operate(
+    model: nn.Module, remedies: Iterable[Remedy], *, example_input: object, seed: int
+) -> tuple[Changes, tuple[Operation, ...]]:
+    """Treat a copy of a model in place, one remedy after the other.
+
+    Every stage draws from a seed of its own, so that two recipes that share a remedy give it the
+    same random numbers, whatever else they hold.
+
+    Args:
+        model: A copy of the user's model; it is changed.
+        remedies: What to do, in order.
+        example_input: What the model can be called with.
+        seed: Seed of new weights, in [0, 1e12].
+
+    Raises:
+        NotApplicable: If a remedy cannot serve this network.
+    """
+    in_range("seed", seed, 0, 1e12)
+    items: list[Change] = []
+    keys = {key: key for key in model.state_dict()}
+    done: list[Operation] = []
+    before = anatomy.inspect(model, example_input)
+    for remedy in remedies:
+        edits = tuple(remedy.edit(before))
+        if not edits:
+            continue
+        name = type(remedy).__name__
+        operation = Operation(name, edits, seed * _SEEDS_OF_A_RUN + int(remedy.stage))
+        modules = list(model.modules())
+        moved = surgery.perform(model, edits, seed=operation.seed)
+        keys = {old: moved.get(new, new) for old, new in keys.items()}
+        after = _checked(model, name, example_input=example_input, before=before)
+        _check_that_all_ran(model, name, modules, after)
+        items += [Change(name, _place(edit), _words(edit, before)) for edit in edits]
+        done.append(operation)
+        before = after
+    moved = {old: new for old, new in keys.items() if old != new}
+    return Changes(tuple(items), moved), tuple(done)
+
+
+def _checked(
+    model: nn.Module,
+    remedy: str,
+    *,
+    example_input: object,
+    before: Anatomy,
+) -> Anatomy:
+    """Return the anatomy after the edits, if the network still runs and its output fits."""
+    try:
+        after = anatomy.inspect(model, example_input)
+        fast_path = torch.backends.mha.get_fastpath_enabled()
+        with anatomy.undisturbed(model), torch.no_grad():
+            torch.backends.mha.set_fastpath_enabled(fast_path)
+            anatomy.run(model, example_input)
+    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
+        raise NotApplicable(
+            f"{remedy} does not fit this network: its own code relies on what would change.\n"
+            f"  {type(error).__name__}: {error}"
+        ) from error
+    if before.nodes and after.nodes[-1].shape != before.nodes[-1].shape:
+        raise NotApplicable(
+            f"{remedy} does not fit this network: its output would go from "
+            f"{before.nodes[-1].shape} to {after.nodes[-1].shape}."
+        )
+    return after
+
+
+def _check_that_all_ran(
+    model: nn.Module, remedy: str, modules: Sequence[nn.Module], after: Anatomy
+) -> None:
+    """Refuse a change that put modules where they never run."""
+    known = {id(module) for module in modules}
+    ran = {node.path for node in after.nodes if not node.functional}
+    for module in model.modules():
+        if id(module) in known or isinstance(module, nn.Sequential):
+            continue
+        paths = surgery.module_paths(model, module)
+        if ran.isdisjoint(paths):
+            raise NotApplicable(
+                f"{remedy} would have no effect: {module} at {paths[0]} never runs."
+            )
+
+
+def _place(edit: Edit) -> str:
+    return edit.parameter if isinstance(edit, Initialize) else edit.path
+
+
+def _words(edit: Edit, before: Anatomy) -> str:
+    """Say in words what an edit does."""
+    nodes = {node.path: node for node in before.nodes if not node.functional}
+    match edit:
+        case Replace(path, module) if path in nodes:
+            old = ModuleSpec(nodes[path].kind, _told(nodes[path].settings, module))
+            return f"{old} -> {module}"
+        case Replace(_, module):
+            return f"replaced by {module}"
+        case InsertAfter(_, _, module):
+            return f"followed by {module}"
+        case Configure(path, attribute, value):
+            old_value = nodes[path].settings.get(attribute) if path in nodes else None
+            return f"{attribute} {old_value} -> {value}"
+        case Initialize():
+            args = ", ".join(f"{k}={v!r}" for k, v in edit.args.items())
+            rows = f" in rows {edit.rows[0]} to {edit.rows[1] - 1}" if edit.rows else ""
+            return f"filled by {edit.function}({args}){rows}"
+
+
+def _told(settings: Mapping[str, object], module: ModuleSpec) -> dict[str, object]:
+    """The settings that a new module names too."""
+    return {name: settings[name] for name in module.args if name in settings}

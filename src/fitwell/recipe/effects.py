@@ -1,0 +1,130 @@
+"""What a recipe was seen to do: counted without waiting, told when asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+
+from fitwell import surgery
+from fitwell.interfaces import Remedy
+from fitwell.remedies import BatchNorm, Dropout
+
+if TYPE_CHECKING:
+    from fitwell.interfaces import Tensors
+    from fitwell.recipe.changes import Changes
+    from fitwell.recipe.recipe import Recipe
+
+_ALL_UNTIL, _EVERY = 100, 10
+"""Whether a gradient was changed is asked in every step up to the first, then in every tenth."""
+
+
+@final
+@dataclass
+class Tally:
+    """Counts of what was done in a run; what is on a device stays there.
+
+    Args:
+        batches: Batches that went through ``Treated.batch``.
+        losses: Training losses that went through ``Treated.loss``.
+        steps: Steps of optimizers made by ``Treated.optimizer``.
+        validations: Validation losses of ``Treated.should_stop``, in order.
+    """
+
+    batches: int = 0
+    losses: int = 0
+    steps: int = 0
+    validations: list[float] = field(default_factory=list)
+    _calls: dict[str, int] = field(default_factory=dict)
+    _looked: dict[str, int] = field(default_factory=dict)
+    _fired: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def saw_gradients(self, remedy: Remedy, before: Tensors, after: Tensors) -> None:
+        """Note whether a remedy changed a gradient."""
+        name = type(remedy).__name__
+        calls = self._calls[name] = self._calls.get(name, 0) + 1
+        if calls > _ALL_UNTIL and calls % _EVERY:
+            return
+        self._looked[name] = self._looked.get(name, 0) + 1
+        pairs = [(before[n], after[n]) for n in before if after[n] is not before[n]]
+        if pairs:
+            old, new = [a for a, _ in pairs], [b for _, b in pairs]
+            distances = torch._foreach_norm(torch._foreach_sub(old, new))
+            device = distances[0].device
+            # NaN is not 0: a gradient that was not finite counts as changed.
+            changed = torch.stack([d.to(device) for d in distances]).sum() != 0
+            fired = self._fired.setdefault(name, [torch.zeros_like(changed, dtype=torch.long)])
+            fired[0] = fired[0] + changed.to(fired[0].device)
+
+    def fired(self, name: str) -> tuple[int, int]:
+        """Return in how many steps a remedy changed a gradient, and how many were looked at."""
+        count = self._fired.get(name)
+        return (int(count[0].item()) if count else 0), self._looked.get(name, 0)
+
+
+def sentences(
+    recipe: Recipe, model: nn.Module, changes: Changes, tally: Tally
+) -> tuple[str, ...]:
+    """Say of each remedy what it was seen to do."""
+    return tuple(
+        f"{type(remedy).__name__} {said}"
+        for remedy in recipe
+        for said in _of_remedy(remedy, model, changes, tally)
+    )
+
+
+def _of_remedy(
+    remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally
+) -> list[str]:
+    name = type(remedy).__name__
+    seams = remedy.plain() or dict.fromkeys(remedy.seams())
+    said = []
+    if count := sum(change.remedy == name for change in changes.items):
+        said.append(f"made {count} change{'s' * (count > 1)}, which ran on the example input")
+    if isinstance(remedy, (BatchNorm, Dropout)):
+        said += _of_layers(remedy, model)
+    if "on_batch" in seams:
+        said.append(f"changed {tally.batches} batches")
+    if "on_loss" in seams:
+        said.append(f"changed {tally.losses} training losses")
+    if "on_gradients" in seams:
+        fired, looked = tally.fired(name)
+        said.append(f"fired in {fired} of {looked} steps")
+    if "after_update" in seams:
+        said.append(f"acted after {tally.steps} steps; {_zeros(model)}")
+    if "should_stop" in seams:
+        said.append(_validations(tally.validations, stopped=remedy.should_stop(tally.validations)))
+    return said
+
+
+def _of_layers(remedy: BatchNorm | Dropout, model: nn.Module) -> list[str]:
+    if isinstance(remedy, Dropout):
+        rates = [m.p for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+        active = sum(rate > 0 for rate in rates)
+        return [f"has {active} layer{'s' * (active != 1)} that drop in training"] if rates else []
+    seen = [
+        int(m.num_batches_tracked)
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.num_batches_tracked is not None
+    ]
+    return [f"has averaged over {min(seen)} training batches"] if seen else []
+
+
+def _zeros(model: nn.Module) -> str:
+    """The share of the weights that are exactly zero."""
+    names = surgery.weight_names(model)
+    weights = [p.detach() for name, p in model.named_parameters() if name in names]
+    total = sum(w.numel() for w in weights)
+    zeros = sum(int((w == 0).sum().item()) for w in weights)
+    return f"{zeros:,} of {total:,} weights are exactly zero"
+
+
+def _validations(losses: list[float], *, stopped: bool) -> str:
+    if not losses:
+        return "saw no validation loss"
+    finite = [loss for loss in losses if loss == loss]
+    best = f", the lowest after epoch {losses.index(min(finite)) + 1}" if finite else ""
+    end = "asked to stop" if stopped else "did not ask to stop"
+    return f"saw {len(losses)} validation losses{best}, and {end}"

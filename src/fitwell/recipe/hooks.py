@@ -1,0 +1,142 @@
+"""Where a recipe meets an optimizer: hooks around its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fitwell import surgery
+from fitwell.errors import BadInput
+from fitwell.recipe.effects import Tally
+
+if TYPE_CHECKING:
+    from fitwell.recipe.recipe import Recipe
+
+
+@final
+class Step:
+    """Lets a recipe change gradients before an optimizer's step, and parameters after it.
+
+    Parameters without a gradient are left alone, as the optimizer does. Nothing here waits for an
+    accelerator.
+
+    Args:
+        recipe: What to do.
+        model: The treated model, whose parameters the optimizer holds.
+        tally: Counts what was done.
+    """
+
+    def __init__(self, recipe: Recipe, model: nn.Module, tally: Tally) -> None:
+        self._recipe = recipe
+        self._names = {id(p): name for name, p in model.named_parameters()}
+        self._parameters = dict(model.named_parameters())
+        self._weights = surgery.weight_names(model)
+        self._tally = tally
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Act in every step of an optimizer from now on."""
+        optimizer.register_step_pre_hook(BeforeStep(self))
+        optimizer.register_step_post_hook(AfterStep(self))
+
+    @torch.no_grad()
+    def change_gradients(self, optimizer: Optimizer) -> None:
+        """Put the gradients that the recipe wants in the place of those that are there."""
+        if not self._recipe.needs("on_gradients"):
+            return
+        parameters: dict[str, Tensor] = {}
+        for group in optimizer.param_groups:
+            parameters.update(self._live(group))
+        given = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+        for name, gradient in given.items():
+            if gradient.layout != torch.strided:
+                raise BadInput(
+                    f"{self._recipe} cannot act on the sparse gradient of {name}: "
+                    "make the layer with sparse=False."
+                )
+        # A fused optimizer under GradScaler divides by the scale inside its step.
+        scale = getattr(optimizer, "grad_scale", None)
+        before = given if scale is None else {n: g / scale for n, g in given.items()}
+        after = self._recipe.on_gradients(
+            before, parameters, self._weights, seen=self._tally.saw_gradients
+        )
+        changed = [name for name in given if after[name] is not before[name]]
+        if not changed:
+            return
+        values = [after[n] if scale is None else after[n] * scale for n in changed]
+        torch._foreach_copy_([given[name] for name in changed], values)
+
+    @torch.no_grad()
+    def change_parameters(self, optimizer: Optimizer) -> None:
+        """Put the parameters that the recipe wants in the place of those that are there."""
+        self._tally.steps += 1
+        if not self._recipe.needs("after_update"):
+            return
+        # GradScaler tells a fused optimizer to skip the step by this tensor: then skip ours too.
+        skipped = getattr(optimizer, "found_inf", None)
+        for group in optimizer.param_groups:
+            before = self._live(group)
+            rate = group["lr"] if skipped is None else group["lr"] * (1 - skipped)
+            after = self._recipe.after_update(before, rate, self._weights)
+            changed = [name for name in before if after[name] is not before[name]]
+            if changed:
+                torch._foreach_copy_(
+                    [before[name] for name in changed], [after[name] for name in changed]
+                )
+
+    def _live(self, group: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Parameters of the model in a group that have a gradient, by name."""
+        return {
+            self._names[id(p)]: p
+            for p in group["params"]
+            if p.grad is not None and id(p) in self._names
+        }
+
+
+@final
+class BeforeStep:
+    """Pre-hook of a step; where the step is given a closure, acts after each call of it."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __call__(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if closure is None:
+            self._step.change_gradients(optimizer)
+            return None
+        treated = Closure(self._step, optimizer, closure)
+        if len(args) > 1:
+            return (args[0], treated, *args[2:]), kwargs
+        return args, {**kwargs, "closure": treated}
+
+
+@final
+class AfterStep:
+    """Post-hook of a step."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __call__(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._step.change_parameters(optimizer)
+
+
+@final
+class Closure:
+    """A user's closure, after which the gradients are those that the recipe wants."""
+
+    def __init__(self, step: Step, optimizer: Optimizer, closure: Callable[[], Any]) -> None:
+        self._step, self._optimizer, self._closure = step, optimizer, closure
+
+    def __call__(self) -> Any:
+        loss = self._closure()
+        self._step.change_gradients(self._optimizer)
+        return loss

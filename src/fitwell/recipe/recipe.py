@@ -1,0 +1,219 @@
+"""A recipe: remedies in order, as a frozen value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from torch import Generator, Tensor, nn
+
+from fitwell import surgery
+from fitwell.errors import BadInput
+from fitwell.interfaces import Remedy
+from fitwell.records import RemedySpec
+from fitwell.recipe.changes import operate
+from fitwell.recipe.printing import source_of
+from fitwell.recipe.text import specs_in, to_text
+from fitwell.recipe.treated import Treated
+from fitwell.remedies import from_spec
+
+if TYPE_CHECKING:
+    from fitwell.interfaces import Tensors
+
+SCHEMA = 1
+
+
+@final
+@dataclass(frozen=True, init=False)
+class Recipe:
+    """Remedies in order: compares, hashes, saves, applies and prints.
+
+    Args:
+        remedies: Remedies, or specs of them as a finding names them, in any order: a recipe keeps
+            the order of their stages.
+
+    Raises:
+        BadInput: If a remedy is there twice, or a spec names no remedy.
+    """
+
+    remedies: tuple[Remedy, ...]
+
+    def __init__(self, *remedies: Remedy | RemedySpec) -> None:
+        made = [from_spec(r) if isinstance(r, RemedySpec) else r for r in remedies]
+        for remedy in made:
+            if not isinstance(remedy, Remedy):
+                raise BadInput(
+                    f"Expected remedies, got {remedy!r}: write Recipe(Dropout(0.5), L2(1e-3))."
+                )
+        names = [type(remedy).__name__ for remedy in made]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise BadInput(f"A recipe holds each remedy once: {twice} is there twice.")
+        ordered = sorted(made, key=lambda remedy: (remedy.stage, type(remedy).__name__))
+        object.__setattr__(self, "remedies", tuple(ordered))
+
+    def __iter__(self) -> Iterator[Remedy]:
+        return iter(self.remedies)
+
+    def __len__(self) -> int:
+        return len(self.remedies)
+
+    def __str__(self) -> str:
+        return to_text(self.remedies)
+
+    @property
+    def specs(self) -> tuple[RemedySpec, ...]:
+        """The remedies as plain data."""
+        return tuple(remedy.spec for remedy in self.remedies)
+
+    def without(self, remedy: Remedy | RemedySpec | str) -> Recipe:
+        """Return the recipe without one of its remedies.
+
+        Raises:
+            BadInput: If it is not there.
+        """
+        name = remedy if isinstance(remedy, str) else None
+        name = remedy.name if isinstance(remedy, RemedySpec) else name or type(remedy).__name__
+        kept = [r for r in self.remedies if type(r).__name__ != name]
+        if len(kept) == len(self.remedies):
+            raise BadInput(f"There is no {name} in the recipe {self}.")
+        return Recipe(*kept)
+
+    def to_json(self) -> str:
+        """Return ``{"schema": 1, "recipe": [{"name": ..., "args": {...}}, ...]}``."""
+        data = {"schema": SCHEMA, "recipe": [spec.to_dict() for spec in self.specs]}
+        return json.dumps(data, indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what :meth:`to_json` wrote, a ``result.json``, or a bare list of remedies.
+
+        Raises:
+            BadInput: If it is none of these, or of a schema that this version does not read.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"Expected a recipe as JSON: {error}.") from error
+        if isinstance(data, Mapping):
+            if data.get("schema", SCHEMA) != SCHEMA:
+                raise BadInput(
+                    f"Expected a recipe of schema {SCHEMA}, got {data['schema']!r}: "
+                    "save it again with this version of fitwell."
+                )
+            data = data.get("recipe")
+        if not isinstance(data, list) or not all(_is_spec(item) for item in data):
+            raise BadInput(
+                'Expected a recipe as JSON: {"recipe": [{"name": "Dropout", "args": {}}, ...]}.'
+            )
+        return cls(*(RemedySpec.from_dict(item) for item in data))
+
+    @classmethod
+    def from_text(cls, text: str) -> Recipe:
+        """Read ``"dropout(0.5)+l2(1e-3)"``; the first value goes to the first field, and so on.
+
+        Raises:
+            BadInput: If it cannot be read, or names no remedy.
+        """
+        return cls(*specs_in(text))
+
+    def apply(self, model: nn.Module, *, example_input: object, seed: int = 0) -> Treated:
+        """Treat a copy of a model; the original and the global random state stay as they are.
+
+        Args:
+            model: Any eager network.
+            example_input: A tensor, a tuple of positional arguments or a mapping of keyword
+                arguments that the network can be called with.
+            seed: Seed of new weights and of what is random in the batches; from 0.
+
+        Raises:
+            NotApplicable: If a remedy cannot serve this network, with the reason.
+        """
+        copy = surgery.copy_of(model)
+        changes, _ = operate(copy, self.remedies, example_input=example_input, seed=seed)
+        return Treated(self, copy, changes, seed=seed)
+
+    def to_code(self, model: nn.Module, *, example_input: object, seed: int = 0) -> str:
+        """Return plain PyTorch source that does the same without fitwell.
+
+        Args:
+            model: The network that the code shall treat.
+            example_input: As for :meth:`apply`.
+            seed: As for :meth:`apply`; the code gives the same weights.
+
+        Raises:
+            NotApplicable: If a remedy cannot serve this network, with the reason.
+            BadInput: If a remedy of the user's own says no plain function for a seam.
+        """
+        copy = surgery.copy_of(model)
+        _, done = operate(copy, self.remedies, example_input=example_input, seed=seed)
+        return source_of(self.remedies, done, weights=surgery.weight_names(copy), seed=seed)
+
+    def needs(self, seam: str) -> bool:
+        """Whether a remedy of this recipe acts at a seam, as ``"on_loss"``."""
+        return any(seam in remedy.seams() for remedy in self.remedies)
+
+    def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return the batch to train on."""
+        for remedy in self.remedies:
+            x, y = remedy.on_batch(x, y, generator)
+        return x, y
+
+    def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss to go down on."""
+        for remedy in self.remedies:
+            loss = remedy.on_loss(loss, outputs, targets)
+        return loss
+
+    def on_gradients(
+        self,
+        gradients: Tensors,
+        parameters: Tensors,
+        weights: Collection[str],
+        *,
+        seen: Callable[[Remedy, Tensors, Tensors], None] | None = None,
+    ) -> Tensors:
+        """Return the gradients that the optimizer shall see.
+
+        Args:
+            gradients: What the backward pass gave, by name.
+            parameters: The parameters, under the same names.
+            weights: Names of those that multiply an input.
+            seen: Called with every remedy, what it was given and what it returned.
+        """
+        for remedy in self.remedies:
+            if "on_gradients" in remedy.seams():
+                part = gradients if remedy.scope == "all" else _only(gradients, weights)
+                changed = remedy.on_gradients(part, parameters)
+                if seen is not None:
+                    seen(remedy, part, changed)
+                gradients = {**gradients, **changed}
+        return gradients
+
+    def after_update(
+        self, parameters: Tensors, rate: float | Tensor, weights: Collection[str]
+    ) -> Tensors:
+        """Return the parameters after the optimizer's step; ``weights`` names the weights."""
+        for remedy in self.remedies:
+            if "after_update" in remedy.seams():
+                part = parameters if remedy.scope == "all" else _only(parameters, weights)
+                parameters = {**parameters, **remedy.after_update(part, rate)}
+        return parameters
+
+    def should_stop(self, losses: Sequence[float]) -> bool:
+        """Say whether a remedy wants training to end."""
+        return any(remedy.should_stop(losses) for remedy in self.remedies)
+
+
+def _only(tensors: Tensors, names: Collection[str]) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name in names}
+
+
+def _is_spec(item: Any) -> bool:
+    return (
+        isinstance(item, Mapping)
+        and "name" in item
+        and isinstance(item.get("args", {}), Mapping)
+    )

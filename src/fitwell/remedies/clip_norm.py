@@ -1,0 +1,75 @@
+"""Clipping of the gradient by its global norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from fitwell.errors import in_range
+from fitwell.interfaces import Plain, Remedy, Stage
+
+if TYPE_CHECKING:
+    from fitwell.interfaces import Tensors
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ClipNorm(Remedy):
+    """Scale the gradient down where the norm over all parameters exceeds a limit.
+
+    The direction is kept. Where the norm is finite the result is that of
+    ``torch.nn.utils.clip_grad_norm_``; where it is not, there is no direction to keep, and the
+    gradient of that step is zero, so that one overflow does not end the run.
+
+    Args:
+        max_norm: Largest norm allowed, in (0, 1e6].
+
+    Raises:
+        ThresholdError: If the limit is out of range.
+
+    References:
+        Pascanu et al., "On the difficulty of training Recurrent Neural Networks", 2013,
+        arXiv:1211.5063.
+    """
+
+    stage: ClassVar[Stage] = Stage.CLIPPING
+
+    max_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        in_range("max_norm", self.max_norm, 0.0, 1e6, open_low=True)
+
+    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+        """Return the gradients, scaled where their norm is too large."""
+        return clip_by_norm(gradients, parameters, max_norm=self.max_norm)
+
+    def plain(self) -> Mapping[str, Plain]:
+        """Name the function behind the seam."""
+        return {"on_gradients": Plain(clip_by_norm, {"max_norm": self.max_norm})}
+
+
+def clip_by_norm(
+    gradients: Mapping[str, Tensor], parameters: Mapping[str, Tensor], max_norm: float
+) -> dict[str, Tensor]:
+    """Scale all gradients so that their common norm is at most max_norm; zero if not finite."""
+    values = list(gradients.values())
+    if not values:
+        return {}
+    device = values[0].device
+    norms = [norm.to(device) for norm in torch._foreach_norm(values)]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    # Only a CPU answers at once: elsewhere the question would wait for the queue of the device.
+    if device.type == "cpu" and bool(norm <= max_norm):
+        return dict(gradients)
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    if device.type == "cpu" and bool(norm.isfinite()):
+        return dict(zip(gradients, torch._foreach_mul(values, scale), strict=True))
+    finite = norm.isfinite()
+    return {
+        name: torch.where(finite.to(g.device), g * scale.to(g.device), 0.0)
+        for name, g in gradients.items()
+    }

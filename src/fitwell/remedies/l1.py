@@ -1,0 +1,66 @@
+"""L1 penalty: weights that are exactly zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from fitwell.errors import in_range
+from fitwell.interfaces import Plain, Remedy, Stage
+
+if TYPE_CHECKING:
+    from fitwell.interfaces import Tensors
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class L1(Remedy):
+    """Add λ Σ|w| to the cost, by a proximal step after each update.
+
+    The step draws every weight towards zero by rate · λ and stops there: weights that the data do
+    not hold up are exactly zero, which the gradient of |w| alone never reaches. Biases and
+    normalisation are not penalised.
+
+    Args:
+        strength: λ, in [0, 1000].
+
+    Raises:
+        ThresholdError: If the strength is out of range.
+
+    References:
+        Tibshirani, "Regression Shrinkage and Selection via the Lasso", JRSS B 1996.
+        Beck & Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm", 2009.
+    """
+
+    stage: ClassVar[Stage] = Stage.UPDATE
+    scope: ClassVar[Literal["weights", "all"]] = "weights"
+
+    strength: float = 1e-4
+
+    def __post_init__(self) -> None:
+        in_range("strength", self.strength, 0.0, 1000.0)
+
+    def after_update(self, parameters: Tensors, rate: float | Tensor) -> Tensors:
+        """Return the weights after soft-thresholding at rate · λ."""
+        return soft_threshold(parameters, rate, strength=self.strength)
+
+    def plain(self) -> Mapping[str, Plain]:
+        """Name the function behind the seam."""
+        return {"after_update": Plain(soft_threshold, {"strength": self.strength})}
+
+
+def soft_threshold(
+    parameters: Mapping[str, Tensor], rate: float | Tensor, strength: float
+) -> dict[str, Tensor]:
+    """Draw every value towards zero by rate * strength, and stop at zero."""
+    values, step = list(parameters.values()), rate * strength
+    if isinstance(step, Tensor):
+        drawn = tuple(value - value.clamp(-step, step) for value in values)
+    else:
+        inner = torch._foreach_clamp_max(torch._foreach_clamp_min(values, -step), step)
+        drawn = torch._foreach_sub(values, inner)
+    return dict(zip(parameters, drawn, strict=True))

@@ -1,0 +1,84 @@
+"""Label smoothing for cross entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from fitwell.errors import BadInput, NotApplicable, in_range
+from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.records import Anatomy, Edit
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LabelSmoothing(Remedy):
+    """Spread a share of each target over all classes, so that the network need not be certain.
+
+    The loss becomes what ``torch.nn.CrossEntropyLoss(label_smoothing=amount)`` gives: (1 - amount)
+    times the cross entropy, plus amount times the mean over the classes of -log p. It needs class
+    scores ``(batch, classes, *space)`` and a loss that is the mean cross entropy of the batch,
+    without class weights.
+
+    Args:
+        amount: Share that is spread, in [0, 1].
+
+    Raises:
+        ThresholdError: If the amount is out of range.
+        NotApplicable: On ``edit``, if the network puts out one number and so has no classes.
+        BadInput: On ``on_loss``, if outputs and targets are not those of a classification.
+
+    References:
+        Szegedy et al., "Rethinking the Inception Architecture", 2016, arXiv:1512.00567.
+    """
+
+    stage: ClassVar[Stage] = Stage.LOSS
+
+    amount: float = 0.1
+
+    def __post_init__(self) -> None:
+        in_range("amount", self.amount, 0.0, 1.0)
+
+    def edit(self, anatomy: Anatomy) -> Sequence[Edit]:
+        """Change nothing of the network, but refuse one that has no classes."""
+        shape = anatomy.nodes[-1].shape if anatomy.nodes else ()
+        if len(shape) < 2 or shape[1] < 2:
+            raise NotApplicable(
+                "Label smoothing needs scores of two classes or more (batch, classes): "
+                f"this network puts out {tuple(shape)}."
+            )
+        return ()
+
+    def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the smoothed loss."""
+        if not isinstance(outputs, Tensor) or not isinstance(targets, Tensor):
+            raise BadInput(
+                "Label smoothing needs class scores and targets as tensors: got "
+                f"{type(outputs).__name__} and {type(targets).__name__}."
+            )
+        hard = not targets.is_floating_point()
+        expected = (outputs.shape[0], *outputs.shape[2:]) if hard else tuple(outputs.shape)
+        if outputs.dim() < 2 or tuple(targets.shape) != expected:
+            raise BadInput(
+                "Label smoothing needs class scores (batch, classes) and class numbers (batch,): "
+                f"got outputs {tuple(outputs.shape)} and {targets.dtype} targets "
+                f"{tuple(targets.shape)}."
+            )
+        return smooth_labels(loss, outputs, targets, amount=self.amount)
+
+    def plain(self) -> Mapping[str, Plain]:
+        """Name the function behind the seam."""
+        return {"on_loss": Plain(smooth_labels, {"amount": self.amount})}
+
+
+def smooth_labels(loss: Tensor, outputs: Tensor, targets: Tensor, amount: float) -> Tensor:
+    """Mix a mean cross entropy with the mean of -log p over all classes."""
+    uniform = -F.log_softmax(outputs, dim=1).mean(dim=1)
+    if targets.is_floating_point():
+        return (1.0 - amount) * loss + amount * uniform.mean()
+    counted = (targets != -100).to(uniform.dtype)
+    return (1.0 - amount) * loss + amount * (uniform * counted).sum() / counted.sum()

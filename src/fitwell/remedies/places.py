@@ -1,0 +1,109 @@
+"""Where in a network a remedy acts: questions about an anatomy that several remedies ask."""
+
+from __future__ import annotations
+
+from fitwell.records import TRANSPARENT, Anatomy, Node, Role
+
+LAYER_ROLES = (Role.LAYER, Role.RECURRENT)
+
+
+def is_linear(node: Node) -> bool:
+    """Whether a node is a linear layer that is a module."""
+    return {"in_features", "out_features"} <= node.settings.keys()
+
+
+def is_convolution(node: Node) -> bool:
+    """Whether a node is a convolution, transposed or not, that is a module."""
+    return {"in_channels", "out_channels", "kernel_size"} <= node.settings.keys()
+
+
+def is_hidden(anatomy: Anatomy, node: Node) -> bool:
+    """Whether the output of a node reaches a layer."""
+    return bool(anatomy.next_layers(node))
+
+
+def calls(anatomy: Anatomy, path: str) -> tuple[Node, ...]:
+    """Return every call of the module at a path."""
+    return tuple(node for node in anatomy.nodes if node.path == path and not node.functional)
+
+
+def layers_before(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
+    """Return the nearest layers that the output of a node comes from."""
+    found: dict[int, Node] = {}
+    seen: set[int] = set()
+    queue = list(anatomy.producers(node))
+    while queue:
+        current = queue.pop()
+        if current.index in seen:
+            continue
+        seen.add(current.index)
+        if current.role in LAYER_ROLES:
+            found[current.index] = current
+        else:
+            queue.extend(anatomy.producers(current))
+    return tuple(found[index] for index in sorted(found))
+
+
+def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
+    """Whether a node works on the state of a loop: a layer before it takes its output again."""
+    paths = {layer.path for layer in layers_before(anatomy, node)}
+    seen: set[int] = set()
+    queue = list(anatomy.consumers(node))
+    while queue:
+        current = queue.pop()
+        if current.index in seen:
+            continue
+        seen.add(current.index)
+        if current.role in LAYER_ROLES and current.path in paths:
+            return True
+        queue.extend(anatomy.consumers(current))
+    return False
+
+
+def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:
+    """Return the activation modules, at their first call, that are hidden wherever they run.
+
+    A module that also serves as a gate or as the activation of the output is left out: what is
+    done to it would be done there too.
+    """
+    first = [n for n in anatomy.of_role(Role.ACTIVATION) if not n.functional and n.call == 0]
+    return tuple(
+        node
+        for node in first
+        if all(
+            call.role == Role.ACTIVATION and is_hidden(anatomy, call)
+            for call in calls(anatomy, node.path)
+        )
+    )
+
+
+def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
+    """Return the activation that a layer leads to, and whether it is normalised on the way.
+
+    Looked through are normalisation, dropout, shape and the addition at the end of a residual
+    block, as far as an activation follows.
+    """
+    return _follower(anatomy, layer, normalized=False)
+
+
+def _follower(anatomy: Anatomy, node: Node, *, normalized: bool) -> tuple[Node | None, bool]:
+    for consumer in anatomy.consumers(node):
+        if consumer.role == Role.ACTIVATION:
+            return consumer, normalized
+        if consumer.role in TRANSPARENT or consumer.role == Role.ADD:
+            through = normalized or consumer.role == Role.NORMALIZATION
+            found, seen = _follower(anatomy, consumer, normalized=through)
+            if found is not None:
+                return found, seen
+    return None, normalized or any(c.role == Role.NORMALIZATION for c in anatomy.consumers(node))
+
+
+def activations_present(anatomy: Anatomy) -> str:
+    """Return a line on the activations of a network: ``"ReLU (act1), functional tanh (net)"``."""
+    found: dict[str, list[str]] = {}
+    for node in anatomy.of_role(Role.ACTIVATION, Role.GATE, Role.ATTENTION):
+        kind = f"functional {node.kind}" if node.functional else node.kind
+        where = node.path or "the network's own forward"
+        if where not in found.setdefault(kind, []):
+            found[kind].append(where)
+    return ", ".join(f"{kind} ({', '.join(at)})" for kind, at in found.items()) or "none"

@@ -1,0 +1,20 @@
+"""The figures of a page as Vega-Lite specifications, made with altair.
+
+No colour stands here: marks carry named styles and scales use the palette of the page
+(``templates/figures.js``), so that a figure follows the light or dark scheme of its reader.
+"""
+
+from fitwell.report.charts.effects import contributions_figure, scores_figure
+from fitwell.report.charts.figure import Data, Figure, Panel
+from fitwell.report.charts.gradients import gradient_figure
+from fitwell.report.charts.loss import loss_figure
+
+__all__ = [
+    "Data",
+    "Figure",
+    "Panel",
+    "contributions_figure",
+    "gradient_figure",
+    "loss_figure",
+    "scores_figure",
+]

@@ -1,0 +1,240 @@
+"""Pages of one file: they open from the disk, in light or dark, without a network."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from fitwell.errors import require
+from fitwell.records import ArmRecord, CureRecord, Diagnosis, StudyRecord, TaskRecord, Trace
+from fitwell.report.charts import (
+    Data,
+    contributions_figure,
+    gradient_figure,
+    loss_figure,
+    scores_figure,
+)
+from fitwell.report.numbers import (
+    count,
+    duration,
+    interval,
+    mean,
+    p_value,
+    quantity,
+    score,
+    scores_on_test,
+)
+from fitwell.report.series import best_trials
+from fitwell.report.wording import (
+    condition_title,
+    cure_headline,
+    diagnosis_headline,
+    loss_sentence,
+    metric_title,
+    place,
+    recipe_label,
+    remedy_label,
+    remedy_sentence,
+    some_of,
+    study_headline,
+    study_sentence,
+)
+
+
+def cure_page(record: CureRecord) -> str:
+    """Return the report of a cure as one HTML file.
+
+    Raises:
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    task, proof = record.task, record.proof
+    arms = proof.arms if proof is not None else ()
+    effects = dict.fromkeys(
+        text for arm in arms[1:] for run in arm.runs for text in run.took_effect
+    )
+    return _page(
+        "cure.html.j2",
+        kind="cure",
+        title=task.name,
+        record=record,
+        task=task,
+        headline=cure_headline(record),
+        facts=_facts(record),
+        gradients=gradient_figure(record.trace),
+        losses=loss_figure(task, _drawn_arms(record)),
+        rate=f"{arms[-1].rate:g} ×" if arms else "",
+        effects=tuple(effects)[:6],
+        contributions=contributions_figure(task, record.contributions),
+        scores=scores_figure(task, arms),
+        loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
+        trials=_trials(record),
+        about=_about(task),
+        notes=(*task.notes, *record.notes),
+    )
+
+
+def study_page(record: StudyRecord) -> str:
+    """Return a comparison as one HTML file.
+
+    Raises:
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    task = record.task
+    verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
+    return _page(
+        "study.html.j2",
+        kind="comparison",
+        title=task.name,
+        task=task,
+        headline=study_headline(task, record.arms),
+        facts=[
+            ("untreated", score(mean(record.arms[0].per_seed), task.metric)),
+            ("arms", str(len(record.arms))),
+            ("seeds", str(len(record.seeds))),
+        ],
+        sentences=[study_sentence(verdict, task) for verdict in verdicts],
+        scores=scores_figure(task, record.arms),
+        losses=loss_figure(task, record.arms),
+        arms=Data(
+            ("arm", "recipe", "learning rate", metric_title(task.metric), "diverged"),
+            tuple(
+                (
+                    arm.name,
+                    recipe_label(arm.recipe),
+                    f"× {arm.rate:g}",
+                    score(mean(arm.per_seed), task.metric),
+                    f"{sum(run.diverged for run in arm.runs)} of {len(arm.runs)}",
+                )
+                for arm in record.arms
+            ),
+        ),
+        about=_about(task),
+    )
+
+
+def diagnosis_page(diagnosis: Diagnosis, trace: Trace, title: str) -> str:
+    """Return a diagnosis as one HTML file, with the gradients that it was judged on.
+
+    Raises:
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    return _page(
+        "diagnosis.html.j2",
+        kind="diagnosis",
+        title=title,
+        diagnosis=diagnosis,
+        headline=diagnosis_headline(diagnosis),
+        gradients=gradient_figure(trace),
+    )
+
+
+def _page(template: str, **content: Any) -> str:
+    environment = _environment()
+    source = environment.get_template(template)
+    return source.render(
+        vega=_vega(), style=_asset("style.css"), script=_asset("figures.js"), **content
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fitwell.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        condition=condition_title,
+        place=place,
+        quantity=lambda value: quantity(float(value)),
+        remedy=remedy_label,
+        says=remedy_sentence,
+        unbroken=_unbroken,
+    )
+    return environment
+
+
+@cache
+def _vega() -> Markup:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that altair writes."""
+    schema = require("altair").SCHEMA_VERSION
+    bundle = require("vl_convert").javascript_bundle(vl_version=".".join(schema.split(".")[:2]))
+    return _script(bundle)
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number together with its sign: no line ends between them."""
+    return (
+        text.replace(" %", "\u00a0%")
+        .replace("p < ", "p\u00a0<\u00a0")
+        .replace("p = ", "p\u00a0=\u00a0")
+    )
+
+
+def _asset(name: str) -> Markup:
+    loader = _environment().loader
+    assert loader is not None
+    return _script(loader.get_source(_environment(), name)[0])
+
+
+def _script(text: str) -> Markup:
+    """Mark our own script or style as safe; nothing in it may end the element around it."""
+    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
+
+
+def _drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:
+    """Return untreated and treated runs of the proof, or the untreated ones where none was made."""
+    if record.proof is not None:
+        return (record.proof.arms[0], record.proof.arms[-1])
+    return (ArmRecord("untreated", (), 1.0, record.baseline),)
+
+
+def _facts(record: CureRecord) -> list[tuple[str, str]]:
+    task, verdict, proof = record.task, record.verdict, record.proof
+    facts = [("untreated", score(mean(scores_on_test(record.baseline)), task.metric))]
+    if verdict is not None and proof is not None:
+        treated = "cured" if record.recipe else "best recipe tried"
+        facts.append((treated, score(mean(proof.arms[-1].per_seed), task.metric)))
+        facts.append(
+            ("95 % interval", interval(verdict.effect, task.metric).removesuffix(" points"))
+        )
+        facts.append(("p", p_value(verdict.effect.p).removeprefix("p ").removeprefix("= ")))
+    facts.append(("training runs", f"{record.runs:,}"))
+    facts.append(("time", duration(record.seconds)))
+    return facts
+
+
+def _trials(record: CureRecord) -> Data:
+    task = record.task
+    return Data(
+        (metric_title(task.metric), "loss", "seeds", "learning rate", "recipe"),
+        tuple(
+            (
+                score(trial.score.metric, task.metric),
+                quantity(trial.score.loss),
+                str(trial.seeds),
+                f"× {trial.rate:g}",
+                recipe_label(trial.recipe),
+            )
+            for trial in best_trials(task, record.trials)
+        ),
+    )
+
+
+def _about(task: TaskRecord) -> Data:
+    train, validation, test = task.rows
+    better = "larger is better" if task.higher_is_better else "smaller is better"
+    rows = [
+        ("network", f"{task.network} ({count(task.parameters, 'parameter')})"),
+        ("rows", f"{train:,} for training, {validation:,} for validation, {test:,} for the test"),
+        ("metric", f"{metric_title(task.metric)} ({better})"),
+        ("loss", task.loss.replace("_", " ")),
+    ]
+    if task.classes:
+        rows.append(("classes", f"{len(task.classes)}: {some_of(task.classes, 12)}"))
+    return Data(("what", "value"), tuple(rows))

@@ -1,0 +1,96 @@
+"""Numbers as people read them: shares as per cent, differences of shares as points."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable
+
+from fitwell.records import Effect, RunRecord
+
+SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})
+"""Metrics that are shares in [0, 1]; every other metric is shown in its own unit."""
+
+
+def score(value: float, metric: str) -> str:
+    """Return a score of a metric: ``"86.1 %"`` for a share, else its digits."""
+    if metric in SHARES and math.isfinite(value):
+        return f"{100 * value:.1f} %"
+    return quantity(value)
+
+
+def change(value: float, metric: str, *, unit: bool = True) -> str:
+    """Return a difference of scores with its sign: ``"+4.9 points"``, or ``"+0.123"``.
+
+    A difference of shares that rounds to no tenth of a point is shown with two more digits, so
+    that an interval that excludes zero never looks as if it touched it.
+    """
+    sign = "+" if value > 0 else ""
+    if metric not in SHARES or not math.isfinite(value):
+        return f"{sign}{quantity(value)}"
+    points = 100 * value
+    digits = 0 if points == 0 else 1 if abs(points) >= 0.05 else 3
+    return f"{sign}{points:.{digits}f}{' points' if unit else ''}"
+
+
+def interval(effect: Effect, metric: str) -> str:
+    """Return the 95 % interval of an effect: ``"+4.4 to +5.4 points"``."""
+    low = change(effect.low, metric, unit=False)
+    return f"{low} to {change(effect.high, metric)}"
+
+
+def quantity(value: float) -> str:
+    """Return a number of any size: three digits that matter, or an exponent."""
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e6:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:,.0f}" if size >= 999.5 else f"{value:.3g}"
+
+
+def p_value(p: float) -> str:
+    """Return ``"p < 0.001"``, ``"p = 0.034"`` or ``"p = 0.72"``."""
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """Return a number of things: ``"1 run"``, ``"1,200 runs"``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time: ``"0.4 s"``, ``"42 s"``, ``"2 min 5 s"``, ``"1 h 3 min"``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean of the finite values; not a number if there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan
+
+
+def scores_on_test(runs: Iterable[RunRecord]) -> list[float]:
+    """Return the metric on test of the runs that were scored on it, in their order."""
+    return [run.test.metric for run in runs if run.test is not None]
+
+
+def printable(text: str) -> str:
+    """Return a text with control characters spelled out: names must not steer a terminal."""
+    return "".join(
+        repr(char)[1:-1] if unicodedata.category(char) in {"Cc", "Cf", "Cs"} else char
+        for char in text
+    )

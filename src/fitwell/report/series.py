@@ -1,0 +1,181 @@
+"""What is drawn, taken from records: curves over seeds, paired differences, gradients by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median_low
+from typing import Literal, TypeAlias, final
+
+from fitwell.records import (
+    ArmRecord,
+    Curves,
+    Quantity,
+    RunRecord,
+    TaskRecord,
+    Trace,
+    Trial,
+)
+
+State: TypeAlias = Literal["positive", "zero", "not finite"]
+
+
+@final
+@dataclass(frozen=True)
+class Point:
+    """One epoch of a curve over several runs; ``low`` and ``high`` are the smallest and largest."""
+
+    epoch: int
+    mean: float
+    low: float
+    high: float
+
+
+@final
+@dataclass(frozen=True)
+class Band:
+    """Training and validation loss of the runs of one arm.
+
+    Args:
+        train: Training loss, over the epochs that at least half of the runs reached.
+        validation: Validation loss, likewise.
+        kept: Epoch, from 1, whose weights the run in the middle kept; None without runs.
+        diverged: How many of the runs diverged.
+        runs: How many runs there are.
+    """
+
+    train: tuple[Point, ...]
+    validation: tuple[Point, ...]
+    kept: int | None
+    diverged: int
+    runs: int
+
+    @property
+    def gap(self) -> float | None:
+        """Validation minus training loss at the last epoch drawn, or None without curves."""
+        if not self.train or not self.validation:
+            return None
+        return self.validation[-1].mean - self.train[-1].mean
+
+
+def band(runs: Sequence[RunRecord]) -> Band:
+    """Draw the runs of one arm together; epochs count from 1."""
+    return Band(
+        train=_over_runs(runs, lambda curves: curves.train_loss),
+        validation=_over_runs(runs, lambda curves: curves.validation_loss),
+        kept=median_low([run.best_epoch + 1 for run in runs]) if runs else None,
+        diverged=sum(run.diverged for run in runs),
+        runs=len(runs),
+    )
+
+
+def finite_values(bands: Iterable[Band]) -> list[float]:
+    """Return every number that the bands draw."""
+    return [
+        value
+        for one in bands
+        for point in (*one.train, *one.validation)
+        for value in (point.low, point.high)
+    ]
+
+
+def paired_differences(untreated: ArmRecord, arm: ArmRecord, task: TaskRecord) -> list[float]:
+    """Return how much better each seed of an arm did than the same seed untreated."""
+    before = {run.seed: run.test.metric for run in untreated.runs if run.test is not None}
+    sign = 1.0 if task.higher_is_better else -1.0
+    pairs = [
+        (run.test.metric, before[run.seed])
+        for run in arm.runs
+        if run.test is not None and run.seed in before
+    ]
+    return [sign * (after - old) for after, old in pairs]
+
+
+def best_trials(task: TaskRecord, trials: Iterable[Trial]) -> list[Trial]:
+    """Return trials in order of merit: those kept for most seeds first, then by the metric."""
+    sign = -1.0 if task.higher_is_better else 1.0
+
+    def rank(trial: Trial) -> tuple[bool, int, float, float]:
+        lost = not math.isfinite(trial.score.metric)
+        return (lost, -trial.seeds, 0.0 if lost else sign * trial.score.metric, trial.score.loss)
+
+    return sorted(trials, key=rank)
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """Gradient norm of one layer over a stretch of sampled steps.
+
+    ``value`` is the geometric mean of the positive values; 0 where there is none.
+    ``state`` is ``"not finite"`` if any value of the stretch was.
+    """
+
+    column: int
+    first: int
+    last: int
+    layer: str
+    value: float
+    state: State
+
+
+@final
+@dataclass(frozen=True)
+class Grid:
+    """Gradient norms by layer, in order of execution, and by stretches of sampled steps."""
+
+    layers: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+def gradient_grid(trace: Trace, columns: int = 48) -> Grid:
+    """Pool the gradient norms of a trace into a grid of layers × stretches of sampled steps.
+
+    Args:
+        trace: Rows of :attr:`Quantity.GRADIENT_NORM`; those of the whole network are left out.
+        columns: Most columns; neighbouring steps are pooled evenly where there are more.
+    """
+    rows = [
+        row
+        for row in trace
+        if row.quantity == Quantity.GRADIENT_NORM and row.module and row.phase == "train"
+    ]
+    steps = sorted({row.step for row in rows})
+    size = max(1, math.ceil(len(steps) / columns))
+    column_of = {step: place // size for place, step in enumerate(steps)}
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        found.setdefault((row.module, column_of[row.step]), []).append(row.value)
+    known = [layer.name for layer in sorted(trace.facts.layers, key=lambda layer: layer.order)]
+    seen = list(dict.fromkeys(row.module for row in rows))
+    layers = [name for name in known if name in set(seen)]
+    layers += [name for name in seen if name not in set(known)]
+    cells = [
+        _cell(values, column, steps[column * size : (column + 1) * size], layer)
+        for (layer, column), values in found.items()
+    ]
+    return Grid(tuple(layers), tuple(cells))
+
+
+def _cell(values: Sequence[float], column: int, steps: Sequence[int], layer: str) -> Cell:
+    positive = [value for value in values if 0 < value < math.inf]
+    pooled = math.exp(math.fsum(map(math.log, positive)) / len(positive)) if positive else 0.0
+    state: State = "positive" if positive else "zero"
+    if not all(math.isfinite(value) for value in values):
+        state = "not finite"
+    return Cell(column, steps[0], steps[-1], layer, pooled, state)
+
+
+def _over_runs(
+    runs: Sequence[RunRecord], curve: Callable[[Curves], tuple[float, ...]]
+) -> tuple[Point, ...]:
+    curves = [curve(run.curves) for run in runs]
+    points = []
+    for epoch in range(max(map(len, curves), default=0)):
+        there = [values[epoch] for values in curves if len(values) > epoch]
+        finite = [value for value in there if math.isfinite(value)]
+        if 2 * len(there) < len(runs) or not finite:
+            continue
+        points.append(Point(epoch + 1, math.fsum(finite) / len(finite), min(finite), max(finite)))
+    return tuple(points)

@@ -1,0 +1,170 @@
+"""Records as tables and lines of a terminal: findings, arms, trials, built-in tasks, curves.
+
+Names out of a run are put into :class:`rich.text.Text`, never into markup, with control
+characters spelled out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fitwell.records import ArmRecord, Contribution, Diagnosis, Finding, TaskRecord, Trial
+from fitwell.report.numbers import (
+    change,
+    count,
+    interval,
+    mean,
+    p_value,
+    printable,
+    quantity,
+    score,
+)
+from fitwell.report.wording import condition_title, metric_title, place, recipe_label, remedy_label
+
+SEVERITY_STYLES = {"mild": "yellow", "moderate": "dark_orange", "severe": "bold red"}
+OUTCOME_STYLES = {"helps": "green", "hurts": "red", "no evidence": ""}
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
+    """Return the findings with their evidence, or one line if there is none."""
+    parts: list[RenderableType] = []
+    if diagnosis.healthy:
+        parts.append(Text("Healthy: nothing was found.", style="green"))
+    else:
+        table = Table.grid(padding=(0, 2), pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(ratio=1, overflow="fold")
+        for finding in diagnosis:
+            style = SEVERITY_STYLES[finding.severity]
+            table.add_row(Text(finding.severity, style=style), _finding(finding))
+        parts.append(table)
+    parts.extend(Text(f"Not judged: {printable(text)}", style="dim") for text in diagnosis.unjudged)
+    return Group(*parts)
+
+
+def arms_table(task: TaskRecord, arms: Sequence[ArmRecord]) -> Table:
+    """Return one row an arm: its mean on test, and its effect with interval and verdict."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("arm", overflow="fold", ratio=3)
+    table.add_column(metric_title(task.metric), justify="right", no_wrap=True)
+    table.add_column("against untreated", overflow="fold", ratio=4)
+    table.add_column("verdict", no_wrap=True)
+    for arm in arms:
+        diverged = sum(run.diverged for run in arm.runs)
+        name = printable(arm.name) + (
+            f" ({diverged} of {len(arm.runs)} diverged)" if diverged else ""
+        )
+        effect, outcome = "", ""
+        if arm.verdict is not None:
+            outcome = arm.verdict.outcome
+            effect = (
+                f"{change(arm.verdict.effect.mean, task.metric)} "
+                f"[{interval(arm.verdict.effect, task.metric).removesuffix(' points')}] "
+                f"{p_value(arm.verdict.adjusted_p)}"
+            )
+        table.add_row(
+            Text(name),
+            score(mean(arm.per_seed), task.metric),
+            Text(effect),
+            Text(outcome, style=OUTCOME_STYLES.get(outcome, "")),
+        )
+    return table
+
+
+def tasks_table(tasks: Iterable[Mapping[str, object]]) -> Table:
+    """Return the built-in tasks.
+
+    Args:
+        tasks: Mappings with ``name``, ``rows``, ``model`` and ``ails`` (what is wrong with it).
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("model", overflow="fold", ratio=1)
+    table.add_column("what is wrong with it", overflow="fold", ratio=1)
+    for task in tasks:
+        rows = task["rows"]
+        table.add_row(
+            Text(printable(str(task["name"]))),
+            f"{rows:,}" if isinstance(rows, int) else str(rows),
+            Text(printable(str(task["model"]))),
+            Text(printable(str(task["ails"]))),
+        )
+    return table
+
+
+def trials_table(task: TaskRecord, trials: Iterable[Trial]) -> Table:
+    """Return one row a trial: its score on validation, its seeds, its recipe and rate."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    for trial in trials:
+        table.add_row(
+            score(trial.score.metric, task.metric),
+            count(trial.seeds, "seed"),
+            Text(f"{printable(recipe_label(trial.recipe))}, rate ×{trial.rate:g}"),
+        )
+    return table
+
+
+def contributions_table(task: TaskRecord, contributions: Iterable[Contribution]) -> Table:
+    """Return one row a remedy of the winner: what it adds on validation, with the interval."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    for one in contributions:
+        table.add_row(
+            Text(printable(remedy_label(one.remedy))),
+            change(one.effect.mean, task.metric),
+            f"[{interval(one.effect, task.metric).removesuffix(' points')}]",
+        )
+    return table
+
+
+def sparkline(values: Sequence[float], width: int = 16) -> str:
+    """Return a curve as one line of blocks, low to high; gaps where a value is not finite.
+
+    Args:
+        values: The curve; longer ones are thinned to ``width`` points, ends kept.
+        width: Most characters used; at least 2.
+    """
+    if len(values) > width:
+        last = len(values) - 1
+        values = [values[round(place * last / (width - 1))] for place in range(width)]
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        BARS[round((value - low) * scale)] if math.isfinite(value) else " " for value in values
+    )
+
+
+def _finding(finding: Finding) -> RenderableType:
+    title = condition_title(finding.condition)
+    lines = [
+        Text.assemble((title, "bold"), f" {printable(place(finding))}"),
+        Text(printable(finding.explanation)),
+    ]
+    if finding.evidence:
+        numbers = "; ".join(
+            f"{printable(name).replace('_', ' ')} {quantity(float(value))}"
+            for name, value in finding.evidence.items()
+        )
+        lines.append(Text(f"evidence: {numbers}", style="dim"))
+    if finding.cause is not None:
+        cause = condition_title(finding.cause.condition).lower()
+        lines.append(Text(f"explained by: {cause}", style="dim"))
+    if finding.remedies:
+        named = ", ".join(remedy_label(spec) for spec in finding.remedies)
+        lines.append(Text(f"worth trying: {printable(named)}", style="dim"))
+    return Group(*lines)

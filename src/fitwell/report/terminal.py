@@ -1,0 +1,155 @@
+"""The story of a cure or of a comparison, for a terminal: plain text where output is piped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from fitwell.records import CureRecord, RunRecord, StudyRecord, TaskRecord
+from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
+from fitwell.report.series import Point, band, best_trials
+from fitwell.report.tables import (
+    arms_table,
+    contributions_table,
+    diagnosis_table,
+    sparkline,
+    trials_table,
+)
+from fitwell.report.wording import (
+    Headline,
+    cure_headline,
+    loss_sentence,
+    metric_title,
+    remedy_label,
+    remedy_sentence,
+    rows_text,
+    study_headline,
+)
+
+TONE_STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
+
+
+def cure_story(record: CureRecord) -> RenderableType:
+    """Tell a cure step by step, from the untreated network to the verdict."""
+    steps: list[RenderableType] = [task_line(record.task)]
+    steps.append(_step(1, "Train as it is", _baseline(record)))
+    steps.append(_step(2, "Diagnose", diagnosis_table(record.diagnosis)))
+    steps.append(_step(3, "Search on validation data", _search(record)))
+    steps.append(_step(4, "Prove on test data", _proof(record)))
+    closing = Text(f"{count(record.runs, 'run')} in {duration(record.seconds)}", style="dim")
+    verdict = Group(verdict_lines(cure_headline(record)), closing)
+    steps.append(_step(5, "Verdict", verdict))
+    steps.extend(_notes([*record.task.notes, *record.notes]))
+    return Group(*steps)
+
+
+def study_story(study: StudyRecord) -> RenderableType:
+    """Tell a comparison: the arms with their intervals, then the verdict."""
+    return Group(
+        task_line(study.task),
+        Text(),
+        arms_table(study.task, study.arms),
+        Text(),
+        verdict_lines(study_headline(study.task, study.arms)),
+        *_notes(study.task.notes),
+    )
+
+
+def task_line(task: TaskRecord) -> RenderableType:
+    """Return what is trained: name, description, rows and network."""
+    head = Text.assemble((printable(task.name), "bold"))
+    if task.description:
+        head.append(f"  {printable(task.description)}")
+    body = f"{rows_text(task)}; {printable(task.network)} ({count(task.parameters, 'parameter')})"
+    return Group(head, Text(body, style="dim"))
+
+
+def verdict_lines(headline: Headline) -> RenderableType:
+    """Return the outcome: its number, then its sentence."""
+    style = TONE_STYLES[headline.tone]
+    return Group(Text(headline.number, style=style), Text(printable(headline.sentence)))
+
+
+def files_written(folder: str) -> RenderableType:
+    """Return where the results are."""
+    return Text(f"\nWritten to {printable(folder)}: report.html tells it with figures.")
+
+
+def _step(number: int, title: str, body: RenderableType) -> RenderableType:
+    head = Text.assemble("\n", (f"{number}  {title}", "bold"))
+    return Group(head, Padding(body, (0, 0, 0, 3)))
+
+
+def _baseline(record: CureRecord) -> RenderableType:
+    scores = scores_on_test(record.baseline)
+    name = metric_title(record.task.metric)
+    lines = [
+        Text(
+            f"{name} on test {score(mean(scores), record.task.metric)}, "
+            f"mean of {count(len(scores), 'seed')}"
+        )
+    ]
+    lines.extend(_curve_lines(record.baseline))
+    return Group(*lines)
+
+
+def _curve_lines(runs: Sequence[RunRecord]) -> list[Text]:
+    drawn = band(runs)
+    curves = (("training loss  ", drawn.train), ("validation loss", drawn.validation))
+    lines = [_curve_line(name, points) for name, points in curves if len(points) > 1]
+    if drawn.diverged:
+        lines.append(Text(f"{drawn.diverged} of {count(drawn.runs, 'run')} diverged", style="red"))
+    return lines
+
+
+def _curve_line(name: str, points: Sequence[Point]) -> Text:
+    means = [point.mean for point in points]
+    best = min(points, key=lambda point: point.mean)
+    text = f"{name}  {sparkline(means)}  {quantity(means[0])} to {quantity(means[-1])}"
+    if best != points[-1]:
+        text += f", lowest {quantity(best.mean)} (epoch {best.epoch})"
+    return Text(text)
+
+
+def _search(record: CureRecord) -> RenderableType:
+    if not record.trials:
+        return Text("No recipe was tried.")
+    lines: list[RenderableType] = [
+        Text(f"{count(len(record.trials), 'recipe')} tried; the best by validation:"),
+        trials_table(record.task, best_trials(record.task, record.trials)[:3]),
+    ]
+    if record.contributions:
+        lines.append(Text("What each remedy of the winner adds, on validation data:"))
+        lines.append(contributions_table(record.task, record.contributions))
+    return Group(*lines)
+
+
+def _proof(record: CureRecord) -> RenderableType:
+    if record.proof is None:
+        return Text("Nothing went into a proof.")
+    lines: list[RenderableType] = [arms_table(record.task, record.proof.arms)]
+    if record.verdict is not None:
+        lines.append(Text(loss_sentence(record.verdict), style="dim"))
+    if record.recipe:
+        lines.append(Text("The recipe:"))
+        lines.extend(_recipe_lines(record))
+    return Group(*lines)
+
+
+def _recipe_lines(record: CureRecord) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for spec in record.recipe:
+        sentence = remedy_sentence(spec)
+        line = Text.assemble((printable(remedy_label(spec)), "bold"))
+        line.append(f" {sentence}" if sentence else "")
+        lines.append(Padding(line, (0, 0, 0, 2)))
+    return lines
+
+
+def _notes(notes: Sequence[str]) -> list[RenderableType]:
+    if not notes:
+        return []
+    return [Text(), *(Text(f"note: {printable(note)}", style="dim") for note in notes)]

@@ -1,0 +1,233 @@
+"""What findings, remedies and verdicts are called, and the sentence that tells the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+from fitwell.records import (
+    ArmRecord,
+    CureRecord,
+    Diagnosis,
+    Finding,
+    RemedySpec,
+    TaskRecord,
+    Verdict,
+)
+from fitwell.report.numbers import (
+    SHARES,
+    change,
+    count,
+    interval,
+    mean,
+    p_value,
+    quantity,
+    score,
+    scores_on_test,
+)
+
+Tone: TypeAlias = Literal["good", "bad", "neutral"]
+
+REMEDY_WORDS = {
+    "Activation": "replaces the activation functions of the hidden layers",
+    "Initialization": "draws the initial weights anew, scaled to the width of each layer",
+    "LSUV": "scales the initial weights so that every layer puts out unit variance",
+    "BatchNorm": "normalises what each layer puts out over the batch, before its activation",
+    "LayerNorm": "normalises what each layer puts out over its units, before its activation",
+    "GroupNorm": "normalises what each layer puts out over groups of channels",
+    "FoldBatchNorm": "folds batch normalisation into the weights before it, for fast prediction",
+    "Dropout": "switches hidden units off at random in training, so that none relies on another",
+    "L1": "pulls weights towards zero by a fixed amount; those that matter little become exactly 0",
+    "L2": "pulls weights towards zero in proportion to their size, so that none grows large",
+    "ClipNorm": "scales a gradient down when its norm over all parameters passes a limit",
+    "ClipValue": "cuts every entry of the gradient at a limit",
+    "AdaptiveClip": "scales a gradient down when it is large against the weights that it changes",
+    "PercentileClip": "scales a gradient down when its norm is large against those seen before",
+    "Augment": "shows varied copies of the training rows, so that they cannot be learned by heart",
+    "Mixup": "trains on mixtures of pairs of rows and of their targets",
+    "CutMix": "trains on images with a patch of another image pasted in",
+    "LabelSmoothing": "asks for a little less than certainty in the right class",
+    "Shrink": "makes the hidden layers narrower: less room to learn rows by heart",
+    "Prune": "removes the weights that matter least",
+    "EarlyStopping": "ends training when the validation loss stops falling",
+    "WeightAverage": "keeps the average of the weights over the last steps",
+    "LearningRate": "changes the learning rate over the run",
+    "ScaleInputs": "brings every input to the same scale",
+}
+"""What each remedy does, as the end of a sentence that begins with its name."""
+
+
+@final
+@dataclass(frozen=True)
+class Headline:
+    """The outcome in one number and one sentence.
+
+    Args:
+        number: The proven improvement, as ``"+4.9 points"``.
+        sentence: What it means, standing alone.
+        tone: Whether that is good news.
+    """
+
+    number: str
+    sentence: str
+    tone: Tone
+
+
+def condition_title(slug: str) -> str:
+    """Return ``"Vanishing gradients"`` for ``"vanishing_gradients"``."""
+    return slug.replace("_", " ").capitalize()
+
+
+def metric_title(slug: str) -> str:
+    """Return ``"balanced accuracy"`` for ``"balanced_accuracy"``; short names as they are known."""
+    known = {"r2": "R²", "macro_f1": "macro F1", "mae": "MAE", "mse": "MSE", "rmse": "RMSE"}
+    return known.get(slug, slug.replace("_", " "))
+
+
+def remedy_label(spec: RemedySpec) -> str:
+    """Return a remedy with its doses: ``"Dropout(p=0.5)"``, or its bare name."""
+    inner = ", ".join(f"{name}={_dose(value)}" for name, value in spec.args.items())
+    return f"{spec.name}({inner})" if inner else spec.name
+
+
+def remedy_sentence(spec: RemedySpec) -> str:
+    """Return what a remedy does, as a sentence without its subject; "" if it is not known."""
+    return REMEDY_WORDS.get(spec.name, "")
+
+
+def recipe_label(recipe: Sequence[RemedySpec]) -> str:
+    """Return the remedies of a recipe joined by plus signs; ``"nothing"`` if it is empty."""
+    return " + ".join(remedy_label(spec) for spec in recipe) or "nothing"
+
+
+def some_of(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first names and how many follow: ``"a, b, c and 17 more"``."""
+    if len(names) <= limit + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def place(finding: Finding, limit: int = 3) -> str:
+    """Return where and since when a finding holds."""
+    where = f"in {some_of(finding.layers, limit)}" if finding.layers else "in the whole network"
+    since = "from the start" if finding.since in (None, 0) else f"since step {finding.since:,}"
+    return f"{where}, {since}"
+
+
+def rows_text(task: TaskRecord) -> str:
+    """Return the number of training, validation and test rows in words."""
+    train, validation, test = task.rows
+    return f"{train:,} training, {validation:,} validation and {test:,} test rows"
+
+
+def improvement(effect: float, metric: str) -> str:
+    """Return an effect that reads right whichever way the metric points.
+
+    ``"+4.9 points"`` for a share; ``"better by 4.2"`` for an error, where a plus would mislead.
+    """
+    if metric in SHARES:
+        return change(effect, metric)
+    return "no change" if effect == 0 else _moved(effect, metric).removeprefix("is ")
+
+
+def study_sentence(verdict: Verdict, task: TaskRecord) -> str:
+    """Return one arm's verdict against the untreated network in one sentence."""
+    effect = verdict.effect
+    said = {
+        "helps": f"{verdict.arm} helps",
+        "hurts": f"{verdict.arm} hurts",
+        "no evidence": f"No evidence that {verdict.arm} helps or hurts",
+    }[verdict.outcome]
+    return (
+        f"{said}: {metric_title(task.metric)} {_moved(effect.mean, task.metric)} "
+        f"(95 % interval {interval(effect, task.metric)}, {p_value(verdict.adjusted_p)} "
+        f"over {count(effect.pairs, 'paired seed')})."
+    )
+
+
+def loss_sentence(verdict: Verdict) -> str:
+    """Return what an arm does to the loss on test, with the interval."""
+    effect = verdict.loss_effect
+    numbers = f"{quantity(effect.low)} to {quantity(effect.high)}"
+    if effect.mean == 0:
+        return "The loss on test does not change."
+    verb = "falls" if effect.mean > 0 else "rises"
+    return (
+        f"The loss on test {verb} by {quantity(abs(effect.mean))} "
+        f"(95 % interval of the fall: {numbers})."
+    )
+
+
+def study_headline(task: TaskRecord, arms: Iterable[ArmRecord]) -> Headline:
+    """Return the outcome of a comparison: the best arm that was proven to help, if one was."""
+    verdicts = [arm.verdict for arm in arms if arm.verdict is not None]
+    if not verdicts:
+        return Headline("0", "Only the untreated network was trained.", "neutral")
+    helping = [verdict for verdict in verdicts if verdict.outcome == "helps"]
+    best = max(helping or verdicts, key=lambda verdict: verdict.effect.mean)
+    tone: Tone = "good" if helping else "bad" if best.outcome == "hurts" else "neutral"
+    return Headline(improvement(best.effect.mean, task.metric), study_sentence(best, task), tone)
+
+
+def cure_headline(record: CureRecord) -> Headline:
+    """Return the outcome of a cure: what was proven, or that nothing was."""
+    task, verdict = record.task, record.verdict
+    baseline = scores_on_test(record.baseline)
+    now = f"{metric_title(task.metric)} on test {score(mean(baseline), task.metric)}"
+    nothing = improvement(0.0, task.metric)
+    if record.recipe and verdict is not None and record.proof is not None:
+        sentence = (
+            f"Cured: {_from_to(record.proof.arms[0], record.proof.arms[-1], task)} "
+            f"({improvement(verdict.effect.mean, task.metric)}, 95 % interval "
+            f"{interval(verdict.effect, task.metric)}, {p_value(verdict.effect.p)} "
+            f"over {count(verdict.effect.pairs, 'fresh seed')})."
+        )
+        return Headline(improvement(verdict.effect.mean, task.metric), sentence, "good")
+    if verdict is not None:
+        why = (
+            "was worse on test"
+            if verdict.outcome == "hurts"
+            else "was not proven to be better on test"
+        )
+        sentence = (
+            f"No evidence that a treatment helps: the best recipe of the search {why} "
+            f"({improvement(verdict.effect.mean, task.metric)}, 95 % interval "
+            f"{interval(verdict.effect, task.metric)}, {p_value(verdict.effect.p)}). "
+            f"Leave the network as it is: {now}."
+        )
+        return Headline(nothing, sentence, "neutral")
+    if record.diagnosis.healthy:
+        sentence = f"Healthy: nothing was found that needs treatment ({now})."
+        return Headline(nothing, sentence, "good")
+    sentence = f"Nothing that was tried beat the untreated network on validation data: {now}."
+    return Headline(nothing, sentence, "neutral")
+
+
+def diagnosis_headline(diagnosis: Diagnosis) -> Headline:
+    """Return how many findings there are, and what they are."""
+    if diagnosis.healthy:
+        return Headline("healthy", "Nothing was found that needs treatment.", "good")
+    named = [f"{condition_title(f.condition).lower()} ({f.severity})" for f in diagnosis]
+    tone: Tone = "bad" if diagnosis.worst() == "severe" else "neutral"
+    return Headline(count(len(diagnosis), "finding"), f"Found: {', '.join(named)}.", tone)
+
+
+def _from_to(before: ArmRecord, after: ArmRecord, task: TaskRecord) -> str:
+    old, new = mean(before.per_seed), mean(after.per_seed)
+    verb = "rises" if new > old else "falls"
+    return (
+        f"{metric_title(task.metric)} on test {verb} from {score(old, task.metric)} "
+        f"to {score(new, task.metric)}"
+    )
+
+
+def _moved(effect: float, metric: str) -> str:
+    if effect == 0:
+        return "does not change"
+    size = change(abs(effect), metric).removeprefix("+")
+    return f"is {'better' if effect > 0 else 'worse'} by {size}"
+
+
+def _dose(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

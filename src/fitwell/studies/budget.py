@@ -1,0 +1,135 @@
+"""How much may be spent: wall time, a number of runs, or both."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import final
+
+from fitwell.errors import BadInput, BudgetTooSmall
+
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+PROOF_SHARE = 0.4
+"""Smallest share of the time that is kept for the proof."""
+MARGIN = 1.25
+"""How much longer than estimated a batch of runs may take before it is late."""
+
+
+def parse_budget(text: str) -> float:
+    """Return a budget such as ``"2min"``, ``"90s"`` or ``"1.5h"`` in seconds.
+
+    Raises:
+        BadInput: If it is no positive number followed by ``s``, ``min`` or ``h``.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(s|min|h)\s*", str(text))
+    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadInput(
+            "A budget is a positive number with s, min or h, as 90s, 2min or 1h; "
+            f"got {str(text)!r}."
+        )
+    return seconds
+
+
+def spelled(seconds: float) -> str:
+    """Return seconds as a budget that :func:`parse_budget` reads, rounded up."""
+    whole = int(-(-seconds // 1))
+    return f"{whole}s" if whole < 120 else f"{-(-whole // 60)}min"
+
+
+@final
+class Budget:
+    """What a cure may spend, and what it has spent.
+
+    With ``runs`` alone nothing here reads the clock to decide: the same command then takes the
+    same decisions on any machine.
+
+    Args:
+        seconds: Wall time from the first baseline run to the verdict; None for no limit.
+        runs: Largest number of search runs; None for no limit.
+        spent: Seconds already spent by an interrupted cure that is now resumed.
+        now: The clock.
+
+    Raises:
+        BadInput: If neither limit is given, or ``runs`` is less than 1.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None,
+        runs: int | None = None,
+        *,
+        spent: float = 0.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if seconds is None and runs is None:
+            raise BadInput("A search needs a limit: give a budget, a number of runs, or both.")
+        if runs is not None and runs < 1:
+            raise BadInput(f"runs must be at least 1, got {runs}.")
+        self.seconds, self.runs = seconds, runs
+        self.runs_spent = 0
+        self._now, self._spent = now, spent
+        self._started: float | None = None
+        self._proof_seconds = PROOF_SHARE * seconds if seconds is not None else 0.0
+
+    def start(self) -> None:
+        """Start the clock, at the first baseline run."""
+        if self._started is None:
+            self._started = self._now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent so far; for the record, not for decisions."""
+        return self._spent + (self._now() - self._started if self._started is not None else 0.0)
+
+    def reserve(self, proof_seconds: float, least_seconds: float) -> None:
+        """Keep time for the proof: what it is estimated to take, at least 40 % of all.
+
+        Args:
+            proof_seconds: What the proof is estimated to take.
+            least_seconds: What baseline, smallest search and proof take together.
+
+        Raises:
+            BudgetTooSmall: If there is not even time for the least.
+        """
+        if self.seconds is None:
+            return
+        if least_seconds > self.seconds:
+            raise BudgetTooSmall(
+                f"A budget of {spelled(self.seconds)} is too small: a baseline, a search and a "
+                f"proof need about {spelled(least_seconds)} here. Give --budget "
+                f"{spelled(least_seconds)} or more, or fewer --seeds."
+            )
+        self._proof_seconds = max(PROOF_SHARE * self.seconds, proof_seconds * MARGIN)
+
+    def used(self) -> float:
+        """Return the share of the search that is spent: 0 at its start, 1 or more when over."""
+        shares = [0.0]
+        if self.runs is not None:
+            shares.append(self.runs_spent / self.runs)
+        if self.seconds is not None:
+            allowed = max(self.seconds - self._proof_seconds, 1e-9)
+            shares.append(self.elapsed / allowed)
+        return max(shares)
+
+    def take(self, share: float, cost: float | None) -> bool:
+        """Take the allowance for one search run, if there is one.
+
+        Args:
+            share: Part of the search, in (0, 1], that what is going on may use up.
+            cost: Seconds that the run is estimated to take; None for a run that is already done,
+                which needs no time. Read only where time is limited.
+        """
+        if self.runs is not None and self.runs_spent + 1 > max(1.0, share * self.runs):
+            return False
+        if self.seconds is not None and cost is not None:
+            allowed = share * (self.seconds - self._proof_seconds)
+            if self.elapsed + cost > allowed:
+                return False
+        self.runs_spent += 1
+        return True
+
+    def can_prove(self, seconds: float) -> bool:
+        """Say whether a proof of that estimated length still ends in time."""
+        return self.seconds is None or self.elapsed + seconds <= self.seconds

@@ -1,0 +1,254 @@
+"""The search: a race over recipes, doses and learning rates, decided on validation rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import final
+
+from fitwell.records import Contribution, Diagnosis, Effect, RunRecord, Score, Trial
+from fitwell.studies.bench import Bench
+from fitwell.studies.candidates import (
+    Candidate,
+    Specs,
+    first_generation,
+    next_generation,
+    remedies_named,
+)
+from fitwell.studies.statistics import paired_effect
+from fitwell.studies.store import Refusal
+
+SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
+"""Seeds of the search; those of a proof count from 0 and never come this far."""
+EXPLORING, HALVING, SIMPLIFYING = 0.5, 0.75, 1.0
+"""Shares of the search's budget at which its three parts have to end."""
+GENERATION = 8
+"""Candidates in every generation after the first."""
+PATIENCE = 3
+"""Generations without a better candidate that end the exploring."""
+LEADERS = 3
+"""How many of the best are varied, and how many run on all seeds of the search."""
+PROMISING = 0.2
+"""Largest p on validation with which a candidate still goes to the proof: the proof decides."""
+FEW_ROWS = 100
+"""Validation rows under which the loss weighs as much as the metric, which is then coarse."""
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """What a search ended with.
+
+    Args:
+        untreated: The untreated network at its own best learning rate.
+        winner: The best candidate, or None if none was better with some evidence.
+        evidence: The winner against the untreated on validation; None without two common seeds.
+        contributions: What each remedy of the winner adds, on validation.
+        trials: Everything that was tried, the best first.
+        refused: Why remedies were left out, as sentences.
+    """
+
+    untreated: Candidate
+    winner: Candidate | None
+    evidence: Effect | None
+    contributions: tuple[Contribution, ...]
+    trials: tuple[Trial, ...]
+    refused: tuple[str, ...]
+
+
+def search(bench: Bench, diagnosis: Diagnosis) -> Found:
+    """Search for the recipe that helps most, by successive halving on validation rows.
+
+    First every proposal runs on one seed, and the leaders are varied, generation by generation.
+    The best half-dozen then get a second seed and the best three all four seeds. Last, each remedy
+    of the winner is left out in turn, and those that add nothing are dropped. The untreated network
+    has its learning rate tuned like every candidate.
+
+    Args:
+        bench: Does the runs; its budget ends the search, its task has no test rows.
+        diagnosis: Names the remedies to begin with.
+
+    References:
+        Jamieson & Talwalkar, "Non-stochastic Best Arm Identification", 2016, arXiv:1502.07943.
+    """
+    race = Race(bench)
+    explore(race, diagnosis)
+    halve(race)
+    untreated = race.best(treated=False)
+    winner = race.best(treated=True)
+    contributions: tuple[Contribution, ...] = ()
+    evidence = None
+    if winner is not None:
+        winner, contributions = simplify(race, winner)
+        evidence = race.effect(untreated or Candidate(), winner)
+        if not _promising(race, untreated or Candidate(), winner, evidence):
+            winner = None
+    return Found(
+        untreated or Candidate(),
+        winner,
+        evidence,
+        contributions if winner else (),
+        race.trials(),
+        tuple(race.refused),
+    )
+
+
+@final
+@dataclass
+class Race:
+    """Candidates and the runs that they have had so far."""
+
+    bench: Bench
+    runs: dict[Candidate, dict[int, RunRecord]] = field(default_factory=dict)
+    refused: dict[str, None] = field(default_factory=dict)
+    tried: dict[Candidate, None] = field(default_factory=dict)
+
+    def run(self, candidates: Iterable[Candidate], seeds: Sequence[int], share: float) -> bool:
+        """Run candidates on seeds as far as the budget goes; say whether all were run."""
+        jobs = {c.job(seed): c for c in candidates for seed in seeds}
+        done = self.bench.run(jobs, share=share)
+        for job, result in done.items():
+            self.tried[jobs[job]] = None
+            if isinstance(result, Refusal):
+                self.refused[f"{result.arm} was left out: {result.reason}"] = None
+            else:
+                self.runs.setdefault(jobs[job], {})[job.seed] = result
+        return len(done) == len(jobs)
+
+    def score(self, candidate: Candidate) -> Score:
+        """Return the mean validation score of a candidate over its seeds."""
+        runs = self.runs[candidate].values()
+        return Score(
+            fmean(run.validation.metric for run in runs), fmean(run.validation.loss for run in runs)
+        )
+
+    def ranked(self, *, treated: bool, seeds: int = 1) -> list[Candidate]:
+        """Return the candidates with at least that many seeds, the best first.
+
+        Places by metric and by loss are added; the loss weighs the more, the fewer validation rows
+        there are to tell one metric from another.
+        """
+        pool = [
+            c for c, runs in self.runs.items() if bool(c.recipe) == treated and len(runs) >= seeds
+        ]
+        sign = -1.0 if self.bench.task.higher_is_better else 1.0
+        scores = {c: self.score(c) for c in pool}
+        by_metric = _places({c: sign * s.metric for c, s in scores.items()})
+        by_loss = _places({c: s.loss for c, s in scores.items()})
+        weight = min(1.0, FEW_ROWS / max(1, len(self.bench.task.data.validation)))
+        return sorted(pool, key=lambda c: (by_metric[c] + weight * by_loss[c], len(c.recipe)))
+
+    def best(self, *, treated: bool) -> Candidate | None:
+        """Return the best of those candidates that ran on the most seeds."""
+        counts = [len(runs) for c, runs in self.runs.items() if bool(c.recipe) == treated]
+        return self.ranked(treated=treated, seeds=max(counts))[0] if counts else None
+
+    def effect(self, base: Candidate, other: Candidate, *, loss: bool = False) -> Effect | None:
+        """Return the improvement of one candidate over another on their common seeds."""
+        common = sorted(self.runs.get(base, {}).keys() & self.runs.get(other, {}).keys())
+        if len(common) < 2:
+            return None
+        before, after = ([self.runs[c][s].validation for s in common] for c in (base, other))
+        if loss:
+            return paired_effect(
+                [s.loss for s in before], [s.loss for s in after], higher_is_better=False
+            )
+        return paired_effect(
+            [s.metric for s in before],
+            [s.metric for s in after],
+            higher_is_better=self.bench.task.higher_is_better,
+        )
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return everything that ran, most seeds and best place first."""
+        pool = [*self.ranked(treated=True), *self.ranked(treated=False)]
+        pool.sort(key=lambda c: -len(self.runs[c]))
+        return tuple(Trial(c.recipe, c.rate, self.score(c), len(self.runs[c])) for c in pool)
+
+
+def explore(race: Race, diagnosis: Diagnosis) -> None:
+    """Run proposals on one seed, generation by generation, until they get no better."""
+    named = remedies_named(diagnosis, race.bench.task.data.kind)
+    proposals = first_generation(diagnosis, named)
+    untreated = [Candidate((), rate) for rate in (1.0, 0.3, 3.0)]
+    opening = [untreated[0], *proposals[:3], *untreated[1:], *proposals[3:]]
+    seed = SEARCH_SEEDS[:1]
+    going = race.run(opening, seed, EXPLORING)
+    best, patience, number = race.best(treated=True), PATIENCE, 0
+    while going and patience > 0:
+        number += 1
+        bare = next_generation(
+            race.ranked(treated=False)[:1], {}, race.tried, size=1, number=number
+        )
+        leaders = race.ranked(treated=True)[:LEADERS]
+        varied = next_generation(leaders, named, race.tried, size=GENERATION, number=number)
+        if not varied:
+            return
+        going = race.run([*bare, *varied], seed, EXPLORING)
+        leader = race.best(treated=True)
+        patience = patience - 1 if leader == best else PATIENCE
+        best = leader
+
+
+def halve(race: Race) -> None:
+    """Give the best half-dozen a second seed, and the best three all of them."""
+    bare = race.ranked(treated=False)
+    leaders = race.ranked(treated=True)
+    first, second = bare[:2], leaders[: 2 * LEADERS]
+    race.run([*first[:1], *second[:2], *first[1:], *second[2:]], SEARCH_SEEDS[1:2], HALVING)
+    bare = race.ranked(treated=False, seeds=2)[:1] or bare[:1]
+    leaders = race.ranked(treated=True, seeds=2)[:LEADERS] or leaders[:1]
+    race.run([*bare, *leaders], SEARCH_SEEDS[1:], HALVING)
+
+
+def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contribution, ...]]:
+    """Drop the remedies of the winner that add nothing, the most useless first.
+
+    Returns:
+        What is left of the winner, and what each of its remedies adds; fewer contributions where
+        the budget ended before all were measured.
+    """
+    while True:
+        seeds = sorted(race.runs[winner])
+        without = {spec: _without(winner, spec.name) for spec in winner.recipe}
+        reduced = [candidate for candidate in without.values() if candidate.recipe]
+        bare = Candidate((), winner.rate)
+        complete = race.run([*reduced, *([bare] if len(reduced) < len(without) else [])], seeds, 1.0)
+        measured = {spec: race.effect(c, winner) for spec, c in without.items()}
+        contributions = tuple(Contribution(s, e) for s, e in measured.items() if e is not None)
+        useless = [
+            (c.effect.mean, loss.mean, without[c.remedy])
+            for c in contributions
+            if without[c.remedy].recipe
+            and (loss := race.effect(without[c.remedy], winner, loss=True)) is not None
+            and (c.effect.mean, loss.mean) <= (0.0, 0.0)
+        ]
+        if not useless:
+            return winner, contributions
+        winner = min(useless, key=lambda u: u[:2])[2]
+        if not complete:
+            return winner, ()
+
+
+def _without(candidate: Candidate, name: str) -> Candidate:
+    kept: Specs = tuple(spec for spec in candidate.recipe if spec.name != name)
+    return replace(candidate, recipe=kept)
+
+
+def _promising(
+    race: Race, untreated: Candidate, winner: Candidate, evidence: Effect | None
+) -> bool:
+    """Say whether a proof is worth its time: better on validation, and hardly by chance."""
+    if evidence is not None:
+        return evidence.mean > 0 and evidence.p <= PROMISING
+    if untreated not in race.runs:
+        return True
+    sign = 1.0 if race.bench.task.higher_is_better else -1.0
+    return sign * (race.score(winner).metric - race.score(untreated).metric) > 0
+
+
+def _places(values: dict[Candidate, float]) -> dict[Candidate, float]:
+    """Return the place of each candidate from 0, the smallest value first; equal ones share it."""
+    order = sorted(values.values())
+    return {c: order.index(value) for c, value in values.items()}

@@ -1,0 +1,158 @@
+"""Finished runs, kept in an Optuna study so that an interrupted cure goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, final
+
+from fitwell.errors import OutputError, require
+from fitwell.records import Curves, RunRecord, Score
+from fitwell.studies.training import Job
+
+STUDY = "fitwell"
+
+
+@final
+@dataclass(frozen=True)
+class Refusal:
+    """A run that could not be done because a remedy cannot serve the network."""
+
+    arm: str
+    reason: str
+
+
+Done: TypeAlias = RunRecord | Refusal
+
+
+@final
+class Memory:
+    """Keeps finished runs as long as the process lives."""
+
+    spent = 0.0
+    """Seconds on the clock when the last stored run had ended, in an earlier process."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, Done] = {}
+
+    def get(self, job: Job) -> Done | None:
+        """Return the result of a job, or None if it was not done yet."""
+        found = self._done.get(job.key)
+        return replace(found, arm=job.arm) if found else None
+
+    def put(self, job: Job, done: Done, *, clock: float) -> None:
+        """Keep the result of a job."""
+        self._done[job.key] = done
+
+    @property
+    def runs(self) -> int:
+        """How many runs were really done."""
+        return sum(isinstance(done, RunRecord) for done in self._done.values())
+
+
+@final
+class Store:
+    """Keeps finished runs in a SQLite file that ``optuna`` and its dashboard open too.
+
+    One trial a run: its parameters are rate and seed, its value the validation metric; recipe, key
+    and the whole record are user attributes. A run whose remedy could not serve is a failed trial.
+
+    Args:
+        path: The SQLite file; made if missing.
+        higher_is_better: Which way the metric points.
+
+    Raises:
+        OutputError: If the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, higher_is_better: bool) -> None:
+        self._optuna = require("optuna")
+        require("sqlalchemy")
+        self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
+        try:
+            self._study = self._optuna.create_study(
+                study_name=STUDY,
+                storage=f"sqlite:///{path}",
+                load_if_exists=True,
+                direction="maximize" if higher_is_better else "minimize",
+            )
+        except require("sqlalchemy.exc").SQLAlchemyError as error:
+            raise OutputError(f"Cannot open the study in {path}: {error.args[0]}") from error
+        self._memory = Memory()
+        self.spent = 0.0
+        for trial in self._study.get_trials(deepcopy=False):
+            attributes = trial.user_attrs
+            job, done = _read(attributes["job"]), _done(attributes)
+            self._memory.put(job, done, clock=0.0)
+            self.spent = max(self.spent, float(attributes["clock"]))
+
+    @property
+    def runs(self) -> int:
+        """How many runs were really done."""
+        return self._memory.runs
+
+    def get(self, job: Job) -> Done | None:
+        """Return the result of a job, or None if it was not done yet."""
+        return self._memory.get(job)
+
+    def put(self, job: Job, done: Done, *, clock: float) -> None:
+        """Keep the result of a job, and what the clock said when it ended."""
+        floats = self._optuna.distributions.FloatDistribution(1e-6, 1e6, log=True)
+        integers = self._optuna.distributions.IntDistribution(0, 2**31)
+        ran = isinstance(done, RunRecord)
+        attributes: dict[str, Any] = {
+            "recipe": " + ".join(map(str, job.recipe)) or "untreated",
+            "job": _written(job),
+            "clock": clock,
+            "record" if ran else "refused": asdict(done) if ran else done.reason,
+        }
+        states = self._optuna.trial.TrialState
+        self._study.add_trial(
+            self._optuna.trial.create_trial(
+                state=states.COMPLETE if ran else states.FAIL,
+                value=done.validation.metric if isinstance(done, RunRecord) else None,
+                params={"rate": job.rate, "seed": job.seed},
+                distributions={"rate": floats, "seed": integers},
+                user_attrs=attributes,
+            )
+        )
+        self._memory.put(job, done, clock=clock)
+
+
+def run_to_dict(run: RunRecord) -> dict[str, Any]:
+    """Return a run as JSON-ready data."""
+    return asdict(run)
+
+
+def run_from_dict(data: Mapping[str, Any]) -> RunRecord:
+    """Read what :func:`run_to_dict` wrote, also after a passage through JSON."""
+    values = dict(data)
+    curves = {name: tuple(points) for name, points in values["curves"].items()}
+    return RunRecord(
+        **values
+        | {
+            "validation": Score(**values["validation"]),
+            "test": Score(**values["test"]) if values["test"] else None,
+            "curves": Curves(**curves),
+            "took_effect": tuple(values["took_effect"]),
+        }
+    )
+
+
+def _done(attributes: Mapping[str, Any]) -> Done:
+    if "refused" in attributes:
+        return Refusal("", str(attributes["refused"]))
+    return run_from_dict(attributes["record"])
+
+
+def _written(job: Job) -> str:
+    return json.dumps(asdict(job) | {"recipe": [spec.to_dict() for spec in job.recipe]})
+
+
+def _read(text: str) -> Job:
+    from fitwell.records import RemedySpec
+
+    data = json.loads(text)
+    return Job(**data | {"recipe": tuple(map(RemedySpec.from_dict, data["recipe"]))})

@@ -1,0 +1,310 @@
+"""The training loop: one recipe, one seed, one run; and nothing that differs between arms."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fitwell.recipe import Recipe, Treated
+from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.tasks import Split, Task
+
+EVALUATION_ROWS = 1024
+"""Rows in one forward pass of an evaluation."""
+EXAMPLE_ROWS = 8
+"""Rows of the example input that shows the order of the layers."""
+
+Listener: TypeAlias = Callable[..., None]
+"""Called after every epoch with ``train_loss``, ``val_loss``, ``train_metric``, ``val_metric``."""
+Observer: TypeAlias = Callable[[nn.Module, Optimizer], AbstractContextManager[Listener]]
+"""Given the network and the optimizer, a context around the epochs that listens to them."""
+
+
+@final
+@dataclass(frozen=True)
+class Job:
+    """One run to be done: everything that its result depends on, besides the task.
+
+    Args:
+        recipe: Remedies; none is the untreated arm.
+        seed: Seed of initial weights, order of the data, and treatment.
+        rate: Learning rate as a multiple of the task's own.
+        test: Whether the test rows are read.
+        epochs: Epochs to train, or None for the task's own number.
+        arm: Name for the record; the result does not depend on it.
+    """
+
+    recipe: tuple[RemedySpec, ...]
+    seed: int
+    rate: float = 1.0
+    test: bool = False
+    epochs: int | None = None
+    arm: str = ""
+
+    @property
+    def key(self) -> str:
+        """Text that is equal for jobs with the same result."""
+        values = asdict(self) | {"recipe": [spec.to_dict() for spec in self.recipe]}
+        del values["arm"]
+        return json.dumps(values, sort_keys=True)
+
+
+@final
+@dataclass(frozen=True)
+class Fitted:
+    """A finished run, and its network with the weights of the best epoch, in evaluation mode."""
+
+    run: RunRecord
+    model: nn.Module
+
+
+def train(
+    task: Task,
+    recipe: Recipe,
+    *,
+    seed: int,
+    rate: float = 1.0,
+    epochs: int | None = None,
+    arm: str = "",
+    test: bool = False,
+    observer: Observer | None = None,
+    device: str = "cpu",
+) -> RunRecord:
+    """Train the task's network once under a recipe and score it on held-out rows.
+
+    Runs of one seed share the order of the data and, where the arms share them, the initial
+    weights. The weights of the epoch with the best validation metric are scored. A run whose loss
+    becomes non-finite ends there and is scored by its best epoch before; by the best constant
+    prediction if there was none.
+
+    Args:
+        task: What is to be learned.
+        recipe: Remedies; ``Recipe()`` is the untreated arm.
+        seed: Seed of initial weights, order of the data, and treatment.
+        rate: Learning rate as a multiple of the task's own.
+        epochs: Epochs to train, by default the task's.
+        arm: Name for the record.
+        test: Whether to read the test rows, once, at the best epoch.
+        observer: Context around the epochs; what it does must change nothing of the run.
+        device: Where to train, as ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        NotApplicable: If a remedy cannot serve the task's network.
+    """
+    job = Job(tuple(recipe.specs), seed, rate, test, epochs, arm)
+    return fit(task, job, observer=observer, device=device).run
+
+
+def fit(
+    task: Task, job: Job, *, observer: Observer | None = None, device: str = "cpu"
+) -> Fitted:
+    """Do a run and hand back its network too; see :func:`train`."""
+    started = time.perf_counter()
+    with reproducible(job.seed, device):
+        course = _Course(task, job, device)
+        watching = observer(course.model, course.optimizer) if observer else nullcontext(_ignore)
+        with watching as listener:
+            course.run(listener)
+        validation, test = course.score()
+    run = RunRecord(
+        arm=job.arm,
+        seed=job.seed,
+        rate=job.rate,
+        epochs=course.epochs,
+        best_epoch=max(course.best_epoch, 0),
+        diverged=course.diverged,
+        validation=validation,
+        test=test,
+        seconds=time.perf_counter() - started,
+        parameters=sum(p.numel() for p in course.model.parameters()),
+        curves=Curves(*(tuple(values) for values in zip(*course.points, strict=True))),
+        took_effect=course.treated.effects(),
+    )
+    return Fitted(run, course.model)
+
+
+@contextmanager
+def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
+    """Fix seed and number of threads inside; leave the caller's as they were."""
+    threads = torch.get_num_threads()
+    devices = [torch.device(device)] if device.startswith("cuda") else []
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def batches(rows: int, size: int, order: torch.Generator) -> tuple[Tensor, ...]:
+    """Return shuffled row numbers in batches of nearly equal size, none above ``size``.
+
+    Equal sizes leave no batch of a single row over, which batch norm cannot train on.
+    """
+    return torch.randperm(rows, generator=order).tensor_split(max(1, math.ceil(rows / size)))
+
+
+def without_test(task: Task) -> Task:
+    """Return the task with its test rows withheld: what a search is given."""
+    blind = copy.copy(task)
+    test = Split(task.data.test.x[:0], task.data.test.y[:0])
+    vars(blind)["data"] = replace(task.data, test=test)  # the slot of the cached property
+    return blind
+
+
+@torch.no_grad()
+def evaluate(task: Task, model: nn.Module, split: Split) -> Score:
+    """Return metric and mean loss of a network in evaluation mode."""
+    model.eval()
+    outputs = torch.cat([model(rows) for rows in split.x.split(EVALUATION_ROWS)])
+    model.train()
+    return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+
+
+@final
+class _Course:
+    """The course of one run, epoch by epoch."""
+
+    def __init__(self, task: Task, job: Job, device: str) -> None:
+        self.task, self.job, self.device = task, job, device
+        data = task.data
+        self.train = _on(data.train, device)
+        self.validation = _on(data.validation, device)
+        self.subset = _subset(self.train, len(self.validation))
+        self.treated = self._treated()
+        self.model: nn.Module = self.treated.model
+        self.optimizer: Optimizer = self.treated.optimizer(
+            partial(task.make_optimizer, rate=job.rate)
+        )
+        self.epochs = 0
+        self.best_epoch = -1
+        self.best = Score(-math.inf, math.inf)
+        self.weights: dict[str, Tensor] = {}
+        self.diverged = False
+        self.points: list[tuple[float, float, float, float]] = []
+
+    def _treated(self) -> Treated:
+        model = self.task.make_model().to(self.device)
+        return Recipe(*self.job.recipe).apply(
+            model,
+            example_input=self.train.x[:EXAMPLE_ROWS],
+            make_model=self.task.make_model,
+            data=(self.train.x, self.train.y),
+            seed=self.job.seed,
+        )
+
+    def run(self, listener: Listener) -> None:
+        """Train to the end, keeping the weights of the best epoch."""
+        loss_fn = self.treated.loss(self.task.loss_fn)
+        scheduler = self.treated.scheduler(self.optimizer)
+        order = torch.Generator().manual_seed(self.job.seed)
+        torch.manual_seed(self.job.seed)
+        self.model.train()
+        for epoch in range(self.job.epochs or self.task.epochs):
+            finite = self._epoch(loss_fn, order)
+            self.epochs = epoch + 1
+            if scheduler is not None:
+                scheduler.step()
+            held_out = self._measure(listener)
+            if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
+                self.diverged = True
+                break
+            self._keep(epoch, held_out)
+            if self.treated.should_stop(val_loss=held_out.loss):
+                break
+        self.treated.finish()
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+        self.model.eval()
+
+    def _epoch(self, loss_fn: Callable[[Any, Any], Tensor], order: torch.Generator) -> bool:
+        """Train on every row once; say whether the loss stayed finite."""
+        total = torch.zeros((), device=self.device)
+        for rows in batches(len(self.train), self.task.batch_size, order):
+            chosen = rows.to(self.device)
+            x, y = self.treated.batch(self.train.x[chosen], self.train.y[chosen])
+            self.optimizer.zero_grad()
+            loss = loss_fn(self.model(x), y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            total += loss.detach()
+        return bool(torch.isfinite(total))
+
+    def _measure(self, listener: Listener) -> Score:
+        seen = evaluate(self.task, self.model, self.subset)
+        held_out = evaluate(self.task, self.model, self.validation)
+        self.points.append((seen.loss, held_out.loss, seen.metric, held_out.metric))
+        listener(
+            train_loss=seen.loss,
+            val_loss=held_out.loss,
+            train_metric=seen.metric,
+            val_metric=held_out.metric,
+        )
+        return held_out
+
+    def _keep(self, epoch: int, score: Score) -> None:
+        sign = 1.0 if self.task.higher_is_better else -1.0
+        if self.best_epoch < 0 or (sign * score.metric, -score.loss) > (
+            sign * self.best.metric,
+            -self.best.loss,
+        ):
+            self.best, self.best_epoch = score, epoch
+            self.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def score(self) -> tuple[Score, Score | None]:
+        """Return the scores on validation and, if the job asks for it, on test."""
+        if self.best_epoch < 0:
+            test = chance(self.task, self.task.data.test) if self.job.test else None
+            return chance(self.task, self.task.data.validation), test
+        if not self.job.test:
+            return self.best, None
+        test = evaluate(self.task, self.model, _on(self.task.data.test, self.device))
+        self.model.eval()
+        return self.best, test
+
+
+@torch.no_grad()
+def chance(task: Task, split: Split) -> Score:
+    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+
+    For classes it is the share of each in the training rows, for numbers their mean.
+    """
+    targets = task.data.train.y
+    if targets.is_floating_point():
+        centre = targets.mean(0)
+        binary = bool(((targets == 0) | (targets == 1)).all())
+        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    else:
+        count = max(len(task.data.classes), int(targets.max()) + 1)
+        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
+    return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+
+
+def _subset(split: Split, rows: int) -> Split:
+    """Return that many rows at most, always the same ones."""
+    if len(split) <= rows:
+        return split
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:rows]
+    chosen = chosen.to(split.x.device)
+    return Split(split.x[chosen], split.y[chosen])
+
+
+def _on(split: Split, device: str) -> Split:
+    return Split(split.x.to(device), split.y.to(device))
+
+
+def _ignore(**numbers: float) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,198 @@
+"""CSV and Parquet files as typed polars frames: encoding, delimiter and types are found out."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import charset_normalizer
+import polars as pl
+
+from fitwell.errors import TaskError
+from fitwell.tasks.cells import MISSING
+
+DELIMITERS = (",", ";", "\t", "|")
+
+PARQUET = frozenset({".parquet", ".pq"})
+TEXT = frozenset({".csv", ".tsv", ".tab", ".txt"})
+
+_SAMPLE_CHARACTERS = 200_000
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_UNKNOWN = MISSING | {"none", "-", "?", "."}
+_MOSTLY = 0.95
+"""Share of the cells that must read as numbers for the others to count as missing."""
+
+
+def read_table(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Read a CSV or Parquet file.
+
+    Args:
+        path: The file; the suffix tells which of the two.
+
+    Returns:
+        The table, and what was found out about the file, as sentences.
+
+    Raises:
+        TaskError: If it cannot be read, is no table, or has duplicate column names.
+    """
+    if not path.is_file():
+        raise TaskError(f"No file at {path}: check the path.")
+    try:
+        if path.suffix.lower() in PARQUET:
+            return pl.read_parquet(path), ()
+        return _read_text(path)
+    except OSError as error:
+        raise TaskError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except pl.exceptions.PolarsError as error:
+        first = str(error).strip().splitlines()[0]
+        raise TaskError(f"Cannot read {path} as a table: {first}.") from error
+
+
+def _read_text(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    text, encoding = _decoded(path)
+    delimiter = _delimiter(text, path)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        rows = [(records.line_num, row) for row in records if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise TaskError(f"Cannot read {path} as CSV, near line {records.line_num}: {error}.") from error
+    names = _column_names([name.strip() for name in rows[0][1]], path)
+    for line, row in rows[1:]:
+        if len(row) != len(names):
+            raise TaskError(
+                f"Every line of {path.name} must have {len(names)} fields as the first one, "
+                f"but line {line} has {len(row)}: quote fields that contain {delimiter!r}."
+            )
+    notes = [] if encoding in ("utf-8", "ascii") else [f"The file was read as {encoding}."]
+    if delimiter != ",":
+        shown = "tab" if delimiter == "\t" else delimiter
+        notes.append(f"Columns are separated by {shown!r}.")
+    columns = []
+    for name, cells in zip(names, zip(*(row for _, row in rows[1:]), strict=True), strict=False):
+        column, note = _typed(pl.Series(name, cells, dtype=pl.String), delimiter)
+        columns.append(column)
+        notes += note
+    if not columns:
+        raise TaskError(f"{path.name} has a line of column names, but no rows below it.")
+    return pl.DataFrame(columns), tuple(notes)
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """The file's text and its encoding."""
+    content = path.read_bytes()
+    if not content.strip():
+        raise TaskError(f"{path.name} is empty: give a table with a line of column names.")
+    for mark, encoding in _BOMS.items():
+        if content.startswith(mark):
+            return _strictly(content, encoding, path), encoding.removesuffix("-sig")
+    if b"\0" not in content:
+        try:
+            return content.decode("utf-8"), "utf-8"
+        except UnicodeDecodeError:
+            pass
+    guess = charset_normalizer.from_bytes(content[:_SAMPLE_CHARACTERS]).best()
+    if guess is None:
+        raise TaskError(f"{path.name} is no text file: give a CSV or Parquet table.")
+    return _strictly(content, guess.encoding, path), guess.encoding
+
+
+def _strictly(content: bytes, encoding: str, path: Path) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise TaskError(
+            f"{path.name} looks like {encoding}, but byte {error.start} is not: "
+            "save the file as UTF-8."
+        ) from error
+
+
+def _delimiter(text: str, path: Path) -> str:
+    """The delimiter that divides nearly all records into equally many fields, two or more."""
+    sample = text[:_SAMPLE_CHARACTERS]
+    if len(sample) < len(text):
+        sample = sample[: sample.rfind("\n") + 1] or sample
+    best: tuple[float, int, str] | None = None
+    for delimiter in DELIMITERS:
+        fields = _field_counts(sample, delimiter)
+        if not fields:
+            continue
+        count, records = Counter(fields).most_common(1)[0]
+        share = records / len(fields)
+        if count >= 2 and share >= 0.9 and (best is None or (share, count) > best[:2]):
+            best = (share, count, delimiter)
+    if best is None:
+        raise TaskError(
+            f"{path.name} is no CSV table: its lines do not divide into equally many fields by "
+            "comma, semicolon, tab or '|'."
+        )
+    return best[2]
+
+
+def _field_counts(sample: str, delimiter: str) -> list[int]:
+    """Fields of every record of the sample that is not empty."""
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        return [len(row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error:
+        return []
+
+
+def _column_names(names: Sequence[str], path: Path) -> list[str]:
+    named = [name or f"unnamed_{place}" for place, name in enumerate(names, start=1)]
+    repeated = [name for name, count in Counter(named).items() if count > 1]
+    if repeated:
+        raise TaskError(
+            f"{path.name} has duplicate column names: {', '.join(map(repr, repeated))}. "
+            "Rename them so that each is unique."
+        )
+    return named
+
+
+def _typed(cells: pl.Series, delimiter: str) -> tuple[pl.Series, list[str]]:
+    """Strings as whole numbers, numbers or strings, null where missing."""
+    name = cells.name
+    cells = cells.str.strip_chars()
+    lower = cells.str.to_lowercase()
+    strings = cells.set(lower.is_in(list(MISSING)), None)
+    known = cells.set(lower.is_in(list(_UNKNOWN)), None)
+    total = len(known) - known.null_count()
+    if total == 0:
+        return strings, []
+    whole = known.cast(pl.Int64, strict=False)
+    if whole.null_count() == known.null_count() and not known.str.contains(r"^0\d").any():
+        return whole, []
+    spelled = _decimal_points(known, delimiter)
+    numbers = spelled.cast(pl.Float64, strict=False)
+    read = len(numbers) - numbers.null_count()
+    if read < total * _MOSTLY or known.str.contains(r"^0\d+$").all():
+        return strings, []
+    if read == total:
+        return numbers, []
+    odd = known.filter(numbers.is_null() & known.is_not_null()).unique(maintain_order=True).to_list()
+    some = ", ".join(map(repr, odd[:3])) + (" …" if len(odd) > 3 else "")
+    return numbers, [
+        f"Column {name!r} holds numbers; {total - read} cells that are none ({some}) "
+        "count as missing."
+    ]
+
+
+def _decimal_points(cells: pl.Series, delimiter: str) -> pl.Series:
+    """Numbers with decimal commas or thousands separators spelled with a point alone."""
+    marked = cells.filter(cells.str.contains(",", literal=True))
+    if len(marked) == 0:
+        return cells
+    if delimiter != "," and marked.str.contains(r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$|^[+-]?\d+,\d+$").all():
+        return cells.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    if marked.str.contains(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$").all():
+        return cells.str.replace_all(",", "", literal=True)
+    return cells

@@ -1,0 +1,57 @@
+"""What a watch can tell by itself of the facts that stand beside a trace."""
+
+from __future__ import annotations
+
+import math
+import re
+from torch import nn
+
+LOSS_NAMES = {
+    "CrossEntropyLoss": "cross_entropy",
+    "NLLLoss": "cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy",
+    "BCELoss": "binary_cross_entropy",
+    "MSELoss": "mse",
+    "L1Loss": "mae",
+}
+"""Class of a loss module to the name that facts carry."""
+
+PHASES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation"}
+"""Beginning of a logged name to the phase that it belongs to."""
+
+
+def loss_name(loss_fn: object) -> str:
+    """Return the name of a loss: of a known module, or of the class or function in snake case."""
+    if loss_fn is None:
+        return ""
+    name = type(loss_fn).__name__ if isinstance(loss_fn, nn.Module) else getattr(loss_fn, "__name__", "")
+    plain = name.removesuffix("Loss") or name
+    return LOSS_NAMES.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
+
+
+def chance_of(loss: str, classes: int) -> float | None:
+    """Return the loss of a constant guess where it follows from the kind of loss alone.
+
+    For cross entropy over C classes, log C is what equal probabilities cost: with unequal classes
+    the best constant does better, so this is an upper bound of the true value.
+    """
+    if loss == "cross_entropy" and classes > 1:
+        return math.log(classes)
+    return math.log(2) if loss == "binary_cross_entropy" else None
+
+
+def classes_of(loss: str, outputs: tuple[int, ...]) -> int:
+    """Return the number of classes that an output shape (batch, classes, …) tells, or 0."""
+    return outputs[1] if loss == "cross_entropy" and len(outputs) > 1 else 0
+
+
+def has_noise(model: nn.Module) -> bool:
+    """Whether a network in training mode drops values at random."""
+    kinds = nn.modules.dropout._DropoutNd
+    return any(isinstance(m, kinds) and m.p > 0 for m in model.modules())
+
+
+def split(name: str) -> tuple[str, str] | None:
+    """Split ``val_accuracy`` into ("validation", "accuracy"); None if it begins with no phase."""
+    head, _, rest = name.partition("_")
+    return (PHASES[head], rest) if head in PHASES and rest else None
