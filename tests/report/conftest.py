@@ -147,7 +147,9 @@ def proof(task: TaskRecord, verdict: Verdict) -> StudyRecord:
     before = [0.861 + rng.gauss(0, 0.004) for _ in SEEDS]
     after = [value + rng.gauss(0.0492, 0.006) for value in before]
     recipe = (BATCH_NORM, DROPOUT, AUGMENT)
-    untreated = [_run("untreated", seed, metric) for seed, metric in zip(SEEDS, before, strict=True)]
+    untreated = [
+        _run("untreated", seed, metric) for seed, metric in zip(SEEDS, before, strict=True)
+    ]
     treated = [_run("treated", seed, metric) for seed, metric in zip(SEEDS, after, strict=True)]
     arms = (
         ArmRecord("untreated", (), 1.0, tuple(untreated)),

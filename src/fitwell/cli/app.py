@@ -33,7 +33,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -76,7 +75,7 @@ Time: TypeAlias = Annotated[
     str | None,
     typer.Option("--time", metavar="COLUMN", help="Split by it: test rows are the latest."),
 ]
-Seeds: TypeAlias = Annotated[int, typer.Option("--seeds", help="Seeds of the proof.")]
+Seeds: TypeAlias = Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds of the proof.")]
 Json: TypeAlias = Annotated[
     Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
 ]
@@ -131,7 +130,7 @@ def cure(
     time: Time = None,
     json: Json = None,
 ) -> None:
-    """Diagnose a training run, search for a cure, and prove it on test data with fresh seeds."""
+    """Diagnose a run, search for a cure, prove it on test data."""
     writable(json)
     from fitwell.cure import cure as find_cure
     from fitwell.report.terminal import cure_story, files_written
@@ -159,7 +158,7 @@ def cure(
 def check(
     task: Target,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="Exit with 1 on findings of at least this severity.")
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a finding is at least so severe.")
     ] = FailOn.NEVER,
     target: Column = None,
     kind: KindOf = None,
@@ -168,7 +167,7 @@ def check(
     json: Json = None,
     report: Page = None,
 ) -> None:
-    """Watch one training run, after a look at one batch, and say what is wrong with it."""
+    """Watch one training run and say what is wrong with it."""
     writable(json, report)
     from fitwell.report.html import diagnosis_page
     from fitwell.report.tables import diagnosis_table
@@ -210,7 +209,7 @@ def compare(
     json: Json = None,
     report: Page = None,
 ) -> None:
-    """Compare given recipes with the untreated network, on paired seeds."""
+    """Compare recipes with the untreated network, seed by seed."""
     writable(json, report)
     from fitwell.report.html import study_page
     from fitwell.report.terminal import study_story
@@ -229,7 +228,7 @@ def compare(
 
 @app.command()
 def tasks(json: Json = None) -> None:
-    """List the built-in tasks: name, rows, model, what is wrong with it."""
+    """List the built-in tasks and what is wrong with them."""
     writable(json)
     from fitwell.report.tables import tasks_table
     from fitwell.tasks import builtin

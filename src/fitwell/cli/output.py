@@ -20,7 +20,7 @@ PIPED_WIDTH = 80
 
 
 def show(story: RenderableType) -> None:
-    """Print a story: with colours on a terminal, as plain lines without trailing blanks if piped."""
+    """Print a story: in colour on a terminal, as lines without trailing blanks if piped."""
     console = Console(markup=False, highlight=False, emoji=False)
     if console.is_terminal:
         console.print(story)

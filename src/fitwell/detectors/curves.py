@@ -87,18 +87,14 @@ def noise(values: Sequence[float]) -> float:
     """
     if len(values) < 5:
         return math.inf
-    second = [
-        abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)
-    ]
+    second = [abs(a - 2 * b + c) for a, b, c in zip(values, values[1:], values[2:], strict=False)]
     return _CONSISTENT * median(second) / math.sqrt(6)
 
 
 def smoothed(values: Sequence[float], width: int = 3) -> list[float]:
     """Return the running median over ``width`` values; the ends use what there is."""
     half = width // 2
-    return [
-        median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))
-    ]
+    return [median(values[max(0, i - half) : i + half + 1]) for i in range(len(values))]
 
 
 def slope(values: Sequence[float]) -> float:

@@ -84,7 +84,9 @@ class Overfitting(Detector):
         """Say that validation data are missing, or too few evaluations were made."""
         count = max(len(aligned(trace, q)) for q in (Quantity.LOSS, Quantity.METRIC))
         if not count:
-            return "overfitting: needs training and validation loss; log val_loss to have it judged."
+            return (
+                "overfitting: needs training and validation loss; log val_loss to have it judged."
+            )
         if count < _MIN_EVALUATIONS:
             return f"overfitting: needs {_MIN_EVALUATIONS} evaluations, there were {count}."
         return None

@@ -32,7 +32,9 @@ class NonFinite(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
-        broken = [row for row in trace if row.phase == "train" and _is_broken(row.quantity, row.value)]
+        broken = [
+            row for row in trace if row.phase == "train" and _is_broken(row.quantity, row.value)
+        ]
         if not broken:
             return ()
         first = min(row.step for row in broken)

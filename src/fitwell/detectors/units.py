@@ -138,7 +138,9 @@ class SaturatedUnits(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no sigmoid or tanh was observed."""
         return _nothing_seen(
-            trace, Quantity.SATURATED_SHARE, "saturated_units: no hidden sigmoid or tanh was observed"
+            trace,
+            Quantity.SATURATED_SHARE,
+            "saturated_units: no hidden sigmoid or tanh was observed",
         )
 
     def detect(self, trace: Trace) -> Iterable[Finding]:

@@ -95,7 +95,10 @@ class Activations(Probe):
                 for name, module in self._model.named_modules()
                 if name and (next(module.children(), None) is None or _is_opaque(module))
             }
-            return {name: (True, (*SATURATED_BEYOND.values(), _TANH_SATURATED)) for name in leaves.values()}
+            return {
+                name: (True, (*SATURATED_BEYOND.values(), _TANH_SATURATED))
+                for name in leaves.values()
+            }
         return {
             layer.source: (layer.activation in ZERO_SIDED, _limits(layer))
             for layer in self.layout.layers
@@ -176,9 +179,7 @@ def _limit(layer: Layer) -> float | None:
     return SATURATED_BEYOND.get(layer.activation)
 
 
-def _measure(
-    module: nn.Module, values: Tensor, peaks: bool, limits: tuple[float, ...]
-) -> _Seen:
+def _measure(module: nn.Module, values: Tensor, peaks: bool, limits: tuple[float, ...]) -> _Seen:
     # (batch, units, *space) for convolutions, else (batch, *space, units)
     axis = 1 if isinstance(module, _CHANNELS_SECOND) else values.dim() - 1
     others = [i for i in range(values.dim()) if i != axis]
@@ -208,7 +209,8 @@ def _signal(module: nn.Module, values: Tensor) -> Tensor | None:
     apart = values - values[:1]
     squares = torch.linalg.vector_norm(apart).square() / values.numel()
     mean = torch.linalg.vector_norm(apart.mean(0)).square() / values[0].numel()
-    return (squares - mean).clamp_min(0).sqrt()
+    signal: Tensor = (squares - mean).clamp_min(0).sqrt()
+    return signal
 
 
 def _sizes(layer: Layer, calls: list[_Seen]) -> Iterator[Reading]:

@@ -21,8 +21,9 @@ class Losses(Probe):
     """Reads every loss that a loss module computes, without waiting for it.
 
     A loss that gradients can flow from, of a network in training mode, belongs to training, any
-    other to evaluation. An unbroken stretch of the latter is one evaluation, weighted by the rows of its batches; a
-    training loss or the next optimizer step ends it. Sums over a batch are turned into means.
+    other to evaluation. An unbroken stretch of the latter is one evaluation, weighted by the rows
+    of its batches; a training loss or the next optimizer step ends it. Sums over a batch are
+    turned into means.
 
     Unlike other probes it stands for a whole run: what was read is handed out by ``readings``
     once, and then forgotten.

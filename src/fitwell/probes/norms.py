@@ -52,4 +52,5 @@ def _joined(norms: Sequence[Tensor]) -> Tensor:
     if len(norms) == 1:
         return norms[0]
     home = norms[0].device
-    return torch.linalg.vector_norm(torch.stack([norm.to(home) for norm in norms]))
+    joined: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(home) for norm in norms]))
+    return joined

@@ -64,9 +64,7 @@ class Tally:
         return (int(count[0].item()) if count else 0), self._looked.get(name, 0)
 
 
-def sentences(
-    recipe: Recipe, model: nn.Module, changes: Changes, tally: Tally
-) -> tuple[str, ...]:
+def sentences(recipe: Recipe, model: nn.Module, changes: Changes, tally: Tally) -> tuple[str, ...]:
     """Say of each remedy what it was seen to do."""
     return tuple(
         f"{type(remedy).__name__} {said}"
@@ -75,9 +73,7 @@ def sentences(
     )
 
 
-def _of_remedy(
-    remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally
-) -> list[str]:
+def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally) -> list[str]:
     name = type(remedy).__name__
     seams = remedy.plain() or dict.fromkeys(remedy.seams())
     said = []

@@ -28,14 +28,23 @@ class Step:
         recipe: What to do.
         model: The treated model, whose parameters the optimizer holds.
         tally: Counts what was done.
+        notice: Called with the number of steps after each.
     """
 
-    def __init__(self, recipe: Recipe, model: nn.Module, tally: Tally) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        tally: Tally,
+        *,
+        notice: Callable[[int], None],
+    ) -> None:
         self._recipe = recipe
         self._names = {id(p): name for name, p in model.named_parameters()}
         self._parameters = dict(model.named_parameters())
         self._weights = surgery.weight_names(model)
         self._tally = tally
+        self._notice = notice
 
     def attach(self, optimizer: Optimizer) -> None:
         """Act in every step of an optimizer from now on."""
@@ -73,6 +82,7 @@ class Step:
     def change_parameters(self, optimizer: Optimizer) -> None:
         """Put the parameters that the recipe wants in the place of those that are there."""
         self._tally.steps += 1
+        self._notice(self._tally.steps)
         if not self._recipe.needs("after_update"):
             return
         # GradScaler tells a fused optimizer to skip the step by this tensor: then skip ours too.
@@ -106,6 +116,7 @@ class BeforeStep:
     def __call__(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Change the gradients, or see to it that the closure does."""
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             self._step.change_gradients(optimizer)
@@ -123,9 +134,8 @@ class AfterStep:
     def __init__(self, step: Step) -> None:
         self._step = step
 
-    def __call__(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def __call__(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Change the parameters."""
         self._step.change_parameters(optimizer)
 
 
@@ -137,6 +147,7 @@ class Closure:
         self._step, self._optimizer, self._closure = step, optimizer, closure
 
     def __call__(self) -> Any:
+        """Return the loss of the user's closure."""
         loss = self._closure()
         self._step.change_gradients(self._optimizer)
         return loss

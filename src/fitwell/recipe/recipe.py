@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 from torch import Generator, Tensor, nn
@@ -12,11 +12,11 @@ from torch import Generator, Tensor, nn
 from fitwell import surgery
 from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
-from fitwell.records import RemedySpec
 from fitwell.recipe.changes import operate
 from fitwell.recipe.printing import source_of
 from fitwell.recipe.text import specs_in, to_text
 from fitwell.recipe.treated import Treated
+from fitwell.records import RemedySpec
 from fitwell.remedies import from_spec
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Recipe:
     """
 
     remedies: tuple[Remedy, ...]
+    _at: Mapping[str, tuple[Remedy, ...]] = field(repr=False, compare=False)
 
     def __init__(self, *remedies: Remedy | RemedySpec) -> None:
         made = [from_spec(r) if isinstance(r, RemedySpec) else r for r in remedies]
@@ -53,6 +54,9 @@ class Recipe:
             raise BadInput(f"A recipe holds each remedy once: {twice} is there twice.")
         ordered = sorted(made, key=lambda remedy: (remedy.stage, type(remedy).__name__))
         object.__setattr__(self, "remedies", tuple(ordered))
+        seams = {seam for remedy in ordered for seam in remedy.seams()}
+        at = {seam: tuple(r for r in ordered if seam in r.seams()) for seam in seams}
+        object.__setattr__(self, "_at", at)
 
     def __iter__(self) -> Iterator[Remedy]:
         return iter(self.remedies)
@@ -153,17 +157,17 @@ class Recipe:
 
     def needs(self, seam: str) -> bool:
         """Whether a remedy of this recipe acts at a seam, as ``"on_loss"``."""
-        return any(seam in remedy.seams() for remedy in self.remedies)
+        return seam in self._at
 
     def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Return the batch to train on."""
-        for remedy in self.remedies:
+        for remedy in self._at.get("on_batch", ()):
             x, y = remedy.on_batch(x, y, generator)
         return x, y
 
     def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss to go down on."""
-        for remedy in self.remedies:
+        for remedy in self._at.get("on_loss", ()):
             loss = remedy.on_loss(loss, outputs, targets)
         return loss
 
@@ -183,28 +187,26 @@ class Recipe:
             weights: Names of those that multiply an input.
             seen: Called with every remedy, what it was given and what it returned.
         """
-        for remedy in self.remedies:
-            if "on_gradients" in remedy.seams():
-                part = gradients if remedy.scope == "all" else _only(gradients, weights)
-                changed = remedy.on_gradients(part, parameters)
-                if seen is not None:
-                    seen(remedy, part, changed)
-                gradients = {**gradients, **changed}
+        for remedy in self._at.get("on_gradients", ()):
+            part = gradients if remedy.scope == "all" else _only(gradients, weights)
+            changed = remedy.on_gradients(part, parameters)
+            if seen is not None:
+                seen(remedy, part, changed)
+            gradients = {**gradients, **changed}
         return gradients
 
     def after_update(
         self, parameters: Tensors, rate: float | Tensor, weights: Collection[str]
     ) -> Tensors:
         """Return the parameters after the optimizer's step; ``weights`` names the weights."""
-        for remedy in self.remedies:
-            if "after_update" in remedy.seams():
-                part = parameters if remedy.scope == "all" else _only(parameters, weights)
-                parameters = {**parameters, **remedy.after_update(part, rate)}
+        for remedy in self._at.get("after_update", ()):
+            part = parameters if remedy.scope == "all" else _only(parameters, weights)
+            parameters = {**parameters, **remedy.after_update(part, rate)}
         return parameters
 
     def should_stop(self, losses: Sequence[float]) -> bool:
         """Say whether a remedy wants training to end."""
-        return any(remedy.should_stop(losses) for remedy in self.remedies)
+        return any(remedy.should_stop(losses) for remedy in self._at.get("should_stop", ()))
 
 
 def _only(tensors: Tensors, names: Collection[str]) -> Tensors:
@@ -213,7 +215,5 @@ def _only(tensors: Tensors, names: Collection[str]) -> Tensors:
 
 def _is_spec(item: Any) -> bool:
     return (
-        isinstance(item, Mapping)
-        and "name" in item
-        and isinstance(item.get("args", {}), Mapping)
+        isinstance(item, Mapping) and "name" in item and isinstance(item.get("args", {}), Mapping)
     )

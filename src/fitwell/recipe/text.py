@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -25,11 +26,17 @@ def to_text(remedies: Iterable[Remedy]) -> str:
 def _call(remedy: Remedy) -> str:
     names = [field.name for field in fields(remedy)]  # type: ignore[arg-type]  # all are dataclasses
     args = [
-        repr(value) if name == names[0] else f"{name}={value!r}"
+        _written(value) if name == names[0] else f"{name}={_written(value)}"
         for name, value in remedy.spec.args.items()
     ]
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(remedy).__name__).lower()
     return f"{snake}({', '.join(args)})"
+
+
+def _written(value: object) -> str:
+    """A word stands without quotes, so that a shell leaves it alone."""
+    bare = isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value)
+    return str(value) if bare else repr(value)
 
 
 def specs_in(text: str) -> tuple[RemedySpec, ...]:
@@ -67,16 +74,18 @@ def _spec(term: ast.expr, text: str) -> RemedySpec:
             f"{remedy.__name__} takes {len(names)} arguments at most: got {len(term.args)}."
         )
     args = {name: _value(node, text) for name, node in zip(names, term.args, strict=False)}
-    for keyword in term.keywords:
-        if keyword.arg is None:
+    for given in term.keywords:
+        if given.arg is None:
             raise _unreadable(text)
-        if keyword.arg in args:
-            raise BadInput(f"{remedy.__name__} is given {keyword.arg} twice in {text!r}.")
-        args[keyword.arg] = _value(keyword.value, text)
+        if given.arg in args:
+            raise BadInput(f"{remedy.__name__} is given {given.arg} twice in {text!r}.")
+        args[given.arg] = _value(given.value, text)
     return RemedySpec(remedy.__name__, args)
 
 
 def _value(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.Name):
+        return node.id
     try:
         return ast.literal_eval(node)
     except ValueError as error:

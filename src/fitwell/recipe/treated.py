@@ -64,14 +64,15 @@ class Treated:
             options: Handed on to the factory.
         """
         optimizer = factory(self.model.parameters(), **options)
-        Step(self.recipe, self.model, self._tally).attach(optimizer)
+        step = Step(self.recipe, self.model, self._tally, notice=self._notice)
+        step.attach(optimizer)
         return optimizer
 
     def loss(self, loss_fn: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
         """Return the loss to train on: as given where gradients are disabled."""
         if not self.recipe.needs("on_loss"):
             return loss_fn
-        return TreatedLoss(self, loss_fn)
+        return TreatedLoss(self.recipe, loss_fn, self._count_loss)
 
     def batch(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return the batch to train on; the same objects where there is nothing to do."""
@@ -97,10 +98,10 @@ class Treated:
         if not self.recipe.needs("should_stop"):
             return False
         loss = float(val_loss)
-        if self._best is None or loss < min(v for v in self._tally.validations if v == v):
-            if loss == loss:
-                state = self.model.state_dict()
-                self._best = {key: tensor.detach().clone() for key, tensor in state.items()}
+        earlier = (known for known in self._tally.validations if known == known)
+        if loss < min(earlier, default=float("inf")):
+            state = self.model.state_dict()
+            self._best = {key: tensor.detach().clone() for key, tensor in state.items()}
         self._tally.validations.append(loss)
         return self.recipe.should_stop(self._tally.validations)
 
@@ -145,8 +146,7 @@ class Treated:
         """Say of each remedy what it was seen to do, as ``"ClipNorm fired in 12 of 40 steps"``."""
         return sentences(self.recipe, self.model, self.changes, self._tally)
 
-    def count_loss(self) -> None:
-        """Note that a training loss was changed."""
+    def _count_loss(self) -> None:
         self._tally.losses += 1
         self._notice(self._tally.losses)
 
@@ -169,12 +169,15 @@ class Treated:
 class TreatedLoss:
     """A loss that the recipe changes in training, and leaves alone in evaluation."""
 
-    def __init__(self, treated: Treated, loss_fn: Callable[[Any, Any], Tensor]) -> None:
-        self._treated, self._loss_fn = treated, loss_fn
+    def __init__(
+        self, recipe: Recipe, loss_fn: Callable[[Any, Any], Tensor], count: Callable[[], None]
+    ) -> None:
+        self._recipe, self._loss_fn, self._count = recipe, loss_fn, count
 
     def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        """Return the loss of a batch."""
         loss = self._loss_fn(outputs, targets)
         if not torch.is_grad_enabled():
             return loss
-        self._treated.count_loss()
-        return self._treated.recipe.on_loss(loss, outputs, targets)
+        self._count()
+        return self._recipe.on_loss(loss, outputs, targets)

@@ -52,7 +52,7 @@ class BatchNorm(Remedy):
 
     def _module(self, layer: Node) -> ModuleSpec:
         space = len(layer.shape) - 2
-        args = {"num_features": _units(layer), "eps": self.eps, "momentum": self.momentum}
+        args = {"num_features": _units(layer), **self.spec.args}
         return ModuleSpec(f"BatchNorm{max(space, 1)}d", args)
 
     @staticmethod
@@ -98,8 +98,8 @@ class LayerNorm(Remedy):
 
     def _module(self, layer: Node) -> ModuleSpec:
         if is_linear(layer):
-            return ModuleSpec("LayerNorm", {"normalized_shape": _units(layer), "eps": self.eps})
-        args = {"num_groups": 1, "num_channels": _units(layer), "eps": self.eps}
+            return ModuleSpec("LayerNorm", {"normalized_shape": _units(layer), **self.spec.args})
+        args = {"num_groups": 1, "num_channels": _units(layer), **self.spec.args}
         return ModuleSpec("GroupNorm", args)
 
 

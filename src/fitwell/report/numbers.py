@@ -14,7 +14,7 @@ SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})
 
 def score(value: float, metric: str) -> str:
     """Return a score of a metric: ``"86.1 %"`` for a share, else its digits."""
-    if metric in SHARES and math.isfinite(value):
+    if metric in SHARES and abs(value) <= 1:
         return f"{100 * value:.1f} %"
     return quantity(value)
 
@@ -26,7 +26,7 @@ def change(value: float, metric: str, *, unit: bool = True) -> str:
     that an interval that excludes zero never looks as if it touched it.
     """
     sign = "+" if value > 0 else ""
-    if metric not in SHARES or not math.isfinite(value):
+    if metric not in SHARES or not abs(value) <= 1:
         return f"{sign}{quantity(value)}"
     points = 100 * value
     digits = 0 if points == 0 else 1 if abs(points) >= 0.05 else 3

@@ -96,9 +96,7 @@ class Bench:
         self.task, self.executor, self.budget = task, executor, budget
         self.store = store if store is not None else Memory()
         self.progress = progress or Silent()
-        self._perform = Performance(
-            executor.share(task), device, str(weights) if weights else None
-        )
+        self._perform = Performance(executor.share(task), device, str(weights) if weights else None)
         self._seconds: list[float] = []
 
     @property

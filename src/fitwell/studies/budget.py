@@ -13,7 +13,7 @@ UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 PROOF_SHARE = 0.4
 """Smallest share of the time that is kept for the proof."""
 MARGIN = 1.25
-"""How much longer than estimated a batch of runs may take before it is late."""
+"""How much longer than estimated a proof may take."""
 
 
 def parse_budget(text: str) -> float:
@@ -83,35 +83,31 @@ class Budget:
         """Seconds spent so far; for the record, not for decisions."""
         return self._spent + (self._now() - self._started if self._started is not None else 0.0)
 
-    def reserve(self, proof_seconds: float, least_seconds: float) -> None:
-        """Keep time for the proof: what it is estimated to take, at least 40 % of all.
+    def require(self, seconds: float) -> None:
+        """Check that there is time for the least that must be run.
 
         Args:
-            proof_seconds: What the proof is estimated to take.
-            least_seconds: What baseline, smallest search and proof take together.
+            seconds: What a baseline, the smallest search and the proof take together.
 
         Raises:
-            BudgetTooSmall: If there is not even time for the least.
+            BudgetTooSmall: If there is not; the message says how much is needed.
         """
-        if self.seconds is None:
-            return
-        if least_seconds > self.seconds:
+        if self.seconds is not None and seconds > self.seconds:
             raise BudgetTooSmall(
                 f"A budget of {spelled(self.seconds)} is too small: a baseline, a search and a "
-                f"proof need about {spelled(least_seconds)} here. Give --budget "
-                f"{spelled(least_seconds)} or more, or fewer --seeds."
+                f"proof need about {spelled(seconds)} here. Give --budget {spelled(seconds)} or "
+                "more, or fewer --seeds."
             )
-        self._proof_seconds = max(PROOF_SHARE * self.seconds, proof_seconds * MARGIN)
 
-    def used(self) -> float:
-        """Return the share of the search that is spent: 0 at its start, 1 or more when over."""
-        shares = [0.0]
-        if self.runs is not None:
-            shares.append(self.runs_spent / self.runs)
+    def reserve(self, seconds: float) -> None:
+        """Keep time for a proof estimated to take that long, and at least 40 % of all."""
         if self.seconds is not None:
-            allowed = max(self.seconds - self._proof_seconds, 1e-9)
-            shares.append(self.elapsed / allowed)
-        return max(shares)
+            self._proof_seconds = max(PROOF_SHARE * self.seconds, seconds * MARGIN)
+
+    @property
+    def search_seconds(self) -> float | None:
+        """Wall time that baseline and search may take, or None for no limit."""
+        return None if self.seconds is None else max(0.0, self.seconds - self._proof_seconds)
 
     def take(self, share: float, cost: float | None) -> bool:
         """Take the allowance for one search run, if there is one.
@@ -124,8 +120,7 @@ class Budget:
         if self.runs is not None and self.runs_spent + 1 > max(1.0, share * self.runs):
             return False
         if self.seconds is not None and cost is not None:
-            allowed = share * (self.seconds - self._proof_seconds)
-            if self.elapsed + cost > allowed:
+            if self.elapsed + cost > share * (self.search_seconds or 0.0):
                 return False
         self.runs_spent += 1
         return True

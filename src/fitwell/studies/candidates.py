@@ -77,9 +77,7 @@ class Candidate:
 
     def at(self, step: int) -> Candidate | None:
         """Return it with the rate that many steps higher, or None beyond the ends."""
-        return self._with_rate(_moved(RATES, self.rate, step))
-
-    def _with_rate(self, rate: float | None) -> Candidate | None:
+        rate = _moved(RATES, self.rate, step)
         return None if rate is None else replace(self, rate=rate)
 
 
@@ -100,7 +98,7 @@ def remedies_named(diagnosis: Diagnosis, kind: str) -> dict[str, RemedySpec]:
         if spec.name in NOT_SEARCHED:
             continue
         if spec.name == "Augment" and kind in ("image", "table", "bag", "sequence"):
-            spec = RemedySpec(spec.name, {**spec.args, "kind": kind})  # noqa: PLW2901
+            spec = RemedySpec(spec.name, {**spec.args, "kind": kind})
         named.setdefault(spec.name, spec)
     return named
 

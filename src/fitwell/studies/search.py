@@ -57,7 +57,7 @@ class Found:
     refused: tuple[str, ...]
 
 
-def search(bench: Bench, diagnosis: Diagnosis) -> Found:
+def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found:
     """Search for the recipe that helps most, by successive halving on validation rows.
 
     First every proposal runs on one seed, and the leaders are varied, generation by generation.
@@ -68,11 +68,12 @@ def search(bench: Bench, diagnosis: Diagnosis) -> Found:
     Args:
         bench: Does the runs; its budget ends the search, its task has no test rows.
         diagnosis: Names the remedies to begin with.
+        proof_seeds: Seeds of the proof that follows; time is kept for it.
 
     References:
         Jamieson & Talwalkar, "Non-stochastic Best Arm Identification", 2016, arXiv:1502.07943.
     """
-    race = Race(bench)
+    race = Race(bench, proof_seeds)
     explore(race, diagnosis)
     halve(race)
     untreated = race.best(treated=False)
@@ -97,9 +98,15 @@ def search(bench: Bench, diagnosis: Diagnosis) -> Found:
 @final
 @dataclass
 class Race:
-    """Candidates and the runs that they have had so far."""
+    """Candidates and the runs that they have had so far.
+
+    Args:
+        bench: Does the runs.
+        proof_seeds: Seeds of the proof; a candidate too slow to be proven in time is passed over.
+    """
 
     bench: Bench
+    proof_seeds: int = 0
     runs: dict[Candidate, dict[int, RunRecord]] = field(default_factory=dict)
     refused: dict[str, None] = field(default_factory=dict)
     tried: dict[Candidate, None] = field(default_factory=dict)
@@ -130,7 +137,9 @@ class Race:
         there are to tell one metric from another.
         """
         pool = [
-            c for c, runs in self.runs.items() if bool(c.recipe) == treated and len(runs) >= seeds
+            c
+            for c, runs in self.runs.items()
+            if bool(c.recipe) == treated and len(runs) >= seeds and self.provable(c)
         ]
         sign = -1.0 if self.bench.task.higher_is_better else 1.0
         scores = {c: self.score(c) for c in pool}
@@ -141,8 +150,29 @@ class Race:
 
     def best(self, *, treated: bool) -> Candidate | None:
         """Return the best of those candidates that ran on the most seeds."""
-        counts = [len(runs) for c, runs in self.runs.items() if bool(c.recipe) == treated]
-        return self.ranked(treated=treated, seeds=max(counts))[0] if counts else None
+        pool = self.ranked(treated=treated)
+        most = max((len(self.runs[c]) for c in pool), default=0)
+        return next((c for c in self.ranked(treated=treated, seeds=most)), None)
+
+    def proof_seconds(self, candidate: Candidate) -> float:
+        """Return how long a proof of the candidate is estimated to take."""
+        runs = [*self.runs[candidate].values(), *self.runs.get(Candidate(), {}).values()]
+        cost = fmean(run.seconds for run in runs)
+        return 2 * self.proof_seeds * cost / self.bench.executor.workers
+
+    def provable(self, candidate: Candidate) -> bool:
+        """Say whether a proof of the candidate would still end in time, were it next."""
+        budget = self.bench.budget
+        if budget is None or budget.seconds is None or not candidate.recipe:
+            return True
+        return budget.can_prove(self.proof_seconds(candidate))
+
+    def keep_time(self) -> None:
+        """Keep as much of the budget as the slowest of the leaders needs for its proof."""
+        budget = self.bench.budget
+        if budget is not None and budget.seconds is not None:
+            leaders = self.ranked(treated=True)[:LEADERS]
+            budget.reserve(max(map(self.proof_seconds, leaders), default=0.0))
 
     def effect(self, base: Candidate, other: Candidate, *, loss: bool = False) -> Effect | None:
         """Return the improvement of one candidate over another on their common seeds."""
@@ -175,6 +205,7 @@ def explore(race: Race, diagnosis: Diagnosis) -> None:
     opening = [untreated[0], *proposals[:3], *untreated[1:], *proposals[3:]]
     seed = SEARCH_SEEDS[:1]
     going = race.run(opening, seed, EXPLORING)
+    race.keep_time()
     best, patience, number = race.best(treated=True), PATIENCE, 0
     while going and patience > 0:
         number += 1
@@ -186,6 +217,7 @@ def explore(race: Race, diagnosis: Diagnosis) -> None:
         if not varied:
             return
         going = race.run([*bare, *varied], seed, EXPLORING)
+        race.keep_time()
         leader = race.best(treated=True)
         patience = patience - 1 if leader == best else PATIENCE
         best = leader
@@ -214,7 +246,9 @@ def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contributi
         without = {spec: _without(winner, spec.name) for spec in winner.recipe}
         reduced = [candidate for candidate in without.values() if candidate.recipe]
         bare = Candidate((), winner.rate)
-        complete = race.run([*reduced, *([bare] if len(reduced) < len(without) else [])], seeds, 1.0)
+        complete = race.run(
+            [*reduced, *([bare] if len(reduced) < len(without) else [])], seeds, 1.0
+        )
         measured = {spec: race.effect(c, winner) for spec, c in without.items()}
         contributions = tuple(Contribution(s, e) for s, e in measured.items() if e is not None)
         useless = [

@@ -106,9 +106,7 @@ def train(
     return fit(task, job, observer=observer, device=device).run
 
 
-def fit(
-    task: Task, job: Job, *, observer: Observer | None = None, device: str = "cpu"
-) -> Fitted:
+def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str = "cpu") -> Fitted:
     """Do a run and hand back its network too; see :func:`train`."""
     started = time.perf_counter()
     with reproducible(job.seed, device):
@@ -198,11 +196,7 @@ class _Course:
     def _treated(self) -> Treated:
         model = self.task.make_model().to(self.device)
         return Recipe(*self.job.recipe).apply(
-            model,
-            example_input=self.train.x[:EXAMPLE_ROWS],
-            make_model=self.task.make_model,
-            data=(self.train.x, self.train.y),
-            seed=self.job.seed,
+            model, example_input=self.train.x[:EXAMPLE_ROWS], seed=self.job.seed
         )
 
     def run(self, listener: Listener) -> None:
@@ -215,8 +209,7 @@ class _Course:
         for epoch in range(self.job.epochs or self.task.epochs):
             finite = self._epoch(loss_fn, order)
             self.epochs = epoch + 1
-            if scheduler is not None:
-                scheduler.step()
+            scheduler.step()
             held_out = self._measure(listener)
             if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
                 self.diverged = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
-from typing import Any, TypeAlias, final
 from dataclasses import dataclass
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import torch
@@ -121,17 +121,19 @@ def _inputs(x: Any, side: str) -> Tensor:
         raise TaskError(
             f"The {side} inputs are a dict: give one tensor, and take it apart in the model."
         )
-    if not isinstance(x, Tensor):
+    if isinstance(x, Tensor):
+        tensor = x.detach()
+    else:
         x = _array(x, side)
         if x.dtype.kind not in "fiub":
             raise TaskError(
                 f"The {side} inputs must be numbers, got an array of {x.dtype}: encode them, "
                 "or give the table to fitwell.tasks.from_frame(frame, column)."
             )
-        x = torch.from_numpy(np.ascontiguousarray(x.astype(_torch_type(x.dtype))))
-    if x.is_complex():
-        raise TaskError(f"The {side} inputs must be real numbers, got {x.dtype}.")
-    dense = x.detach().to_dense() if x.layout != torch.strided else x.detach()
+        tensor = torch.from_numpy(np.ascontiguousarray(x.astype(_torch_type(x.dtype))))
+    if tensor.is_complex():
+        raise TaskError(f"The {side} inputs must be real numbers, got {tensor.dtype}.")
+    dense = tensor.to_dense() if tensor.layout != torch.strided else tensor
     return dense.float() if dense.is_floating_point() else dense
 
 
@@ -161,7 +163,9 @@ def _numbers_of_frame(frame: Any, side: str) -> NDArray[Any]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise TaskError(f"The {side} data frame has duplicate column names: {', '.join(repeated)}.")
-    values = {name: np.asarray(frame[column]) for name, column in zip(names, frame.columns, strict=True)}
+    values = {
+        name: np.asarray(frame[column]) for name, column in zip(names, frame.columns, strict=True)
+    }
     other = [name for name, column in values.items() if column.dtype.kind not in "fiub"]
     if other:
         raise TaskError(
@@ -177,7 +181,9 @@ def _targets(y: Any) -> Tensor | NDArray[Any]:
         return y.detach()
     array = np.asarray(y)
     if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
-        array = np.asarray([np.nan if value is None else value for value in array.flat], dtype=float)
+        array = np.asarray(
+            [np.nan if value is None else value for value in array.flat], dtype=float
+        )
     if array.dtype.kind in "fiub":
         return torch.from_numpy(np.ascontiguousarray(array.astype(_torch_type(array.dtype))))
     missing = [i for i, value in enumerate(array.flat) if value is None or value != value]
@@ -245,7 +251,7 @@ def _as_targets(sides: Sequence[Tensor], targets: Targets) -> list[Tensor]:
         return [_rows(side) if side.is_floating_point() else side.long() for side in sides]
     result = [_rows(side) for side in sides]
     if targets == "binary" and any(bool(((side != 0) & (side != 1)).any()) for side in result):
-        values = torch.cat([side.flatten() for side in result]).unique()
+        values = torch.unique(torch.cat([side.flatten() for side in result]))
         raise TaskError(
             "bce_with_logits needs targets of 0 and 1, got "
             f"{', '.join(f'{v:g}' for v in values[:5].tolist())}"

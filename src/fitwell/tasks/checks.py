@@ -32,7 +32,9 @@ def settings(name: object, make_model: object, batch_size: object, epochs: objec
             "give `lambda: MyNet()` or the class itself."
         )
     if not callable(make_model):
-        raise TaskError(f"make_model must be a function that returns a network, got {make_model!r}.")
+        raise TaskError(
+            f"make_model must be a function that returns a network, got {make_model!r}."
+        )
     for setting, value in (("batch_size", batch_size), ("epochs", epochs)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise TaskError(f"{setting} must be a whole number of at least 1, got {value!r}.")
@@ -201,9 +203,9 @@ def network_line(make_model: MakeModel, example: Tensor) -> tuple[str, int]:
 
 
 def _widths(layers: list[nn.Linear]) -> str:
-    widths = [layers[0].in_features, *(layer.out_features for layer in layers)]
-    counted = [(width, len(list(group))) for width, group in groupby(widths)]
-    return "-".join(f"{width}×{n}" if n > 2 else "-".join([str(width)] * n) for width, n in counted)
+    counted = [(units, len(list(same))) for units, same in groupby(m.out_features for m in layers)]
+    units = [f"{width}×{n}" if n > 2 else "-".join([str(width)] * n) for width, n in counted]
+    return "-".join([str(layers[0].in_features), *units])
 
 
 def _layer_line(layer: nn.Module) -> str:

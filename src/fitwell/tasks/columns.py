@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from fitwell.tasks.cells import as_text, date_format, is_missing, present, words_of
 from fitwell.tasks.encoders import Category, Encoder, Moment, Number, Text
 
-_ID_NAME = re.compile(r"(^|[_\s.-])(id|ids|uuid|guid|index|idx|key|rowid)$|^(unnamed|index|row)\b", re.I)
+_ID_NAME = re.compile(
+    r"(^|[_\s.-])(id|ids|uuid|guid|index|idx|key|rowid)$|^(unnamed|index|row)\b", re.I
+)
 _CAMEL_ID = re.compile(r"[a-z](Id|ID)$")
 
 WORDY = 3.0
@@ -40,7 +42,9 @@ def unusable(name: str, values: Sequence[object]) -> str | None:
     if isinstance(cells[0], str):
         if date_format(values) or _is_text(cells):
             return None
-        return "like an id" if distinct > 20 and (distinct > 0.9 * len(cells) or called_id) else None
+        return (
+            "like an id" if distinct > 20 and (distinct > 0.9 * len(cells) or called_id) else None
+        )
     if isinstance(cells[0], bool | np.bool_) or not isinstance(cells[0], int | float | np.number):
         return None
     numbers = np.array(cells, dtype=float)

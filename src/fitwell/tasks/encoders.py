@@ -62,8 +62,12 @@ class Encoder(ABC):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_dict` wrote."""
-        values = {key: value for key, value in data.items() if key != "kind"}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in data.items()
+            if key != "kind"
+        }
+        return cls(**values)
 
 
 @final
@@ -96,9 +100,11 @@ class Number(Encoder):
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the inputs that it makes."""
         return (self.column, f"{self.column} is missing") if self.indicator else (self.column,)
 
     def encode(self, values: Sequence[object]) -> Floats:
+        """Return the inputs (rows, features)."""
         numbers = as_numbers(values, self.column)
         missing = np.isnan(numbers)
         scaled = (np.where(missing, self.median, numbers) - self.mean) / self.scale
@@ -135,11 +141,13 @@ class Category(Encoder):
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the inputs that it makes."""
         names = [f"{self.column} = {level}" for level in self.levels]
         names += [f"{self.column} = (other)"] * self.other
         return (*names, *[f"{self.column} is missing"] * self.missing)
 
     def encode(self, values: Sequence[object]) -> Floats:
+        """Return the inputs (rows, features)."""
         places = {level: place for place, level in enumerate(self.levels)}
         other = len(self.levels) if self.other else -1
         gap = len(self.levels) + self.other if self.missing else other
@@ -184,10 +192,12 @@ class Moment(Encoder):
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the inputs that it makes."""
         names = [f"{part} of {self.column}" for part in self.parts]
         return (*names, *[f"{self.column} is missing"] * self.indicator)
 
     def encode(self, values: Sequence[object]) -> Floats:
+        """Return the inputs (rows, features)."""
         dates = as_dates(values, self.form, self.column)
         columns = [
             np.array([(_part(m, part) - mean) / scale if m else 0.0 for m in dates])
@@ -234,9 +244,11 @@ class Text(Encoder):
 
     @property
     def features(self) -> tuple[str, ...]:
+        """Names of the inputs that it makes."""
         return tuple(f"{self.column} has {word!r}" for word in self.words)
 
     def encode(self, values: Sequence[object]) -> Floats:
+        """Return the inputs (rows, features)."""
         places = {word: place for place, word in enumerate(self.words)}
         encoded = np.zeros((len(values), len(self.words)))
         for row, value in enumerate(values):

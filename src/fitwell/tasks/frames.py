@@ -11,7 +11,7 @@ import polars as pl
 import polars.selectors as cs
 
 from fitwell.errors import TaskError
-from fitwell.tasks.cells import is_missing
+from fitwell.tasks.cells import MISSING, is_missing
 
 _SHOWN = 20
 
@@ -59,14 +59,21 @@ def plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String),
         cs.decimal().cast(pl.Float64),
         cs.duration().dt.total_seconds(fractional=True),
-    ).with_columns(cs.float().cast(pl.Float64).fill_nan(None))
+    ).with_columns(cs.float().cast(pl.Float64).fill_nan(None), cs.string().map_batches(_nulled))
     usable = cs.numeric() | cs.boolean() | cs.string() | cs.date() | cs.datetime()
     kept = frame.select(usable).columns
     other = [name for name in frame.columns if name not in kept]
     for name in frame.select(cs.float()).columns:
         refuse_infinite(frame.get_column(name))
-    notes = [f"Column {name!r} was left out: {frame.schema[name]} is not understood." for name in other]
+    notes = [
+        f"Column {name!r} was left out: {frame.schema[name]} is not understood." for name in other
+    ]
     return frame.select(kept), notes
+
+
+def _nulled(strings: pl.Series) -> pl.Series:
+    """Strings with null where their spelling means that the value is missing."""
+    return strings.set(strings.str.strip_chars().str.to_lowercase().is_in(list(MISSING)), None)
 
 
 def refuse_infinite(column: pl.Series) -> None:

@@ -11,6 +11,7 @@ from typing import final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fitwell.errors import TaskError
@@ -37,6 +38,7 @@ class _Found:
     """Images of a folder as they were read, and what was wrong with the others."""
 
     pictures: list[Image.Image]
+    sizes: list[tuple[int, int]]
     labels: list[int]
     broken: list[str]
 
@@ -86,7 +88,7 @@ def image_data(folder: Path, seed: int) -> Data:
             f"class {names[0]!r}: give one subfolder a class."
         )
     enough(len(labels), labels, names)
-    pixels, said = _alike(found.pictures)
+    pixels, said = _alike(found)
     same = copies(picture.tobytes() for picture in pixels)
     sides, on_copies = split_keeping_copies(labels, same, SHARES, seed)
     x = torch.from_numpy(pixels).float().div(255)
@@ -113,7 +115,7 @@ def _classes(folder: Path) -> list[str]:
 def _read(folder: Path, classes: list[str]) -> _Found:
     """Read every file with the suffix of an image below each class's folder."""
     suffixes = set(Image.registered_extensions())
-    found = _Found([], [], [])
+    found = _Found([], [], [], [])
     for number, name in enumerate(classes):
         for path in sorted((folder / name).rglob("*")):
             if path.suffix.lower() not in suffixes or path.name.startswith("."):
@@ -122,6 +124,8 @@ def _read(folder: Path, classes: list[str]) -> _Found:
             if picture is None:
                 found.broken.append(str(path.relative_to(folder)))
             else:
+                found.sizes.append(picture.size)
+                picture.thumbnail((LARGEST, LARGEST))  # large photographs would fill the memory
                 found.pictures.append(picture)
                 found.labels.append(number)
     return found
@@ -173,14 +177,14 @@ def _on_broken(found: _Found, folder: Path) -> list[str]:
     ]
 
 
-def _alike(pictures: list[Image.Image]) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], list[str]]:
+def _alike(found: _Found) -> tuple[NDArray[np.uint8], list[str]]:
     """Bring all images to one size and mode.
 
     Returns:
         Pixels (rows, channels, height, width), and what was done, as sentences.
     """
-    sizes = Counter(picture.size for picture in pictures)
-    modes = Counter(picture.mode for picture in pictures)
+    sizes = Counter(found.sizes)
+    modes = Counter(picture.mode for picture in found.pictures)
     width, height = max(sizes, key=lambda size: (sizes[size], size))
     factor = min(1.0, LARGEST / max(width, height))
     size = (max(SMALLEST, round(width * factor)), max(SMALLEST, round(height * factor)))
@@ -193,7 +197,7 @@ def _alike(pictures: list[Image.Image]) -> tuple[np.ndarray[tuple[int, ...], np.
         )
     if len(modes) > 1:
         said.append(f"{modes['L']} grey images among {modes['RGB']} in colour were made RGB.")
-    ready = [np.asarray(_sized(picture, size).convert(mode)) for picture in pictures]
+    ready = [np.asarray(_sized(picture, size).convert(mode)) for picture in found.pictures]
     stacked = np.stack(ready)  # (rows, height, width) or (rows, height, width, channels)
     channels_first = stacked[:, None] if mode == "L" else stacked.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(channels_first), said

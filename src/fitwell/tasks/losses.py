@@ -140,17 +140,15 @@ def loss_of(given: str | TensorPair) -> Loss:
     for loss in LOSSES.values():
         if given is loss.function:
             return loss
-    known = LOSSES.get(_MODULES.get(type(given), "")) if isinstance(given, nn.Module) else None
-    name = getattr(given, "__name__", type(given).__name__)
-    if known is None:
-        return Loss(name, "own", given)
-    plain = _settings(given) == _settings(type(given)())
-    return Loss(known.name, known.targets, given, known.constant if plain else None)
+    if isinstance(given, nn.Module) and type(given) in _MODULES:
+        known = LOSSES[_MODULES[type(given)]]
+        plain = _settings(given) == _settings(type(given)())
+        return Loss(known.name, known.targets, given, known.constant if plain else None)
+    return Loss(getattr(given, "__name__", type(given).__name__), "own", given)
 
 
-def _settings(module: TensorPair) -> dict[str, object]:
+def _settings(module: nn.Module) -> dict[str, object]:
     """What was chosen in a loss module: its public attributes, and its buffers by size."""
-    assert isinstance(module, nn.Module)
     chosen = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     buffers = {key: tuple(buffer.shape) for key, buffer in module.named_buffers()}
     return {**chosen, **buffers, "training": True}

@@ -55,7 +55,7 @@ def accuracy(outputs: Tensor, targets: Tensor) -> float:
 def balanced_accuracy(outputs: Tensor, targets: Tensor) -> float:
     """Mean over the classes present of the share of their rows predicted, in [0, 1]."""
     predicted, true = _decided(outputs, targets)
-    hits = [(predicted[true == c] == c).double().mean() for c in true.unique()]
+    hits = [(predicted[true == c] == c).double().mean() for c in torch.unique(true)]
     return float(torch.stack(hits).mean())
 
 
@@ -63,7 +63,7 @@ def macro_f1(outputs: Tensor, targets: Tensor) -> float:
     """Mean over the classes present or predicted of their F1 score, in [0, 1]."""
     predicted, true = _decided(outputs, targets)
     scores = []
-    for c in torch.cat([predicted, true]).unique():
+    for c in torch.unique(torch.cat([predicted, true])):
         both = ((predicted == c) & (true == c)).sum().double()
         scores.append(2 * both / ((predicted == c).sum() + (true == c).sum()))
     return float(torch.stack(scores).mean())

@@ -7,6 +7,7 @@ travels to other processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -29,7 +30,7 @@ def mlp(
         dropout: Rate of dropout after every hidden activation, in [0, 1).
     """
     layers: list[nn.Module] = [nn.Flatten()] if flatten else []
-    for inputs, units in zip(widths[:-2], widths[1:-1], strict=True):
+    for inputs, units in pairwise(widths[:-1]):
         layers += [nn.Linear(inputs, units), activation()]
         if dropout:
             layers.append(nn.Dropout(dropout))
@@ -69,7 +70,7 @@ class RowReader(nn.Module):
         self.rnn = nn.RNN(inputs, units, batch_first=True)
         self.output = nn.Linear(units, classes)
         with torch.no_grad():
-            self.rnn.weight_hh_l0.mul_(gain)
+            self.rnn.get_parameter("weight_hh_l0").mul_(gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return class logits (rows, classes) for sequences (rows, steps, features)."""

@@ -53,7 +53,7 @@ def prepared(
     _same_shape(parts)
     ys, classes = encoded([part.y for part in parts.values()], targets)
     labels = _labels(torch.cat(ys), targets)
-    enough(len(labels), labels)
+    enough(sum(map(len, ys)), labels)
     as_ids = all(not p.x.is_floating_point() for p in parts.values()) and wants_ids()
     splits = {
         side: Split(part.x.long() if as_ids else part.x.float(), y)
@@ -137,7 +137,7 @@ def _split_off(splits: dict[str, Split], targets: Targets, seed: int) -> list[st
         return []
     whole = splits["training"]
     labels = _labels(whole.y, targets)
-    strata = strata(whole.y) if labels is None else labels
+    strata = _bins(whole.y) if labels is None else labels
     groups = copies(row.tobytes() for row in _comparable(whole.x))
     held = [SHARES[1] for _ in missing]
     sides, notes = split_keeping_copies(strata, groups, [1 - sum(held), *held], seed)
@@ -173,7 +173,7 @@ def split_keeping_copies(
     return sides, [f"{repeats} rows repeat another: equal rows were kept on one side of the split."]
 
 
-def strata(y: Tensor) -> Ints:
+def _bins(y: Tensor) -> Ints:
     """Strata of float targets: bins of the first output."""
     return strata_of(y.reshape(len(y), -1)[:, 0].numpy())
 

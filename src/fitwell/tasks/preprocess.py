@@ -1,4 +1,4 @@
-"""Raw rows of a table to inputs, and outputs back to names and numbers; saved beside the weights."""
+"""Raw rows of a table to inputs, and outputs back to names and numbers."""
 
 from __future__ import annotations
 

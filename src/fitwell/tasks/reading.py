@@ -6,8 +6,10 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import charset_normalizer
 import polars as pl
@@ -21,6 +23,13 @@ PARQUET = frozenset({".parquet", ".pq"})
 TEXT = frozenset({".csv", ".tsv", ".tab", ".txt"})
 
 _SAMPLE_CHARACTERS = 200_000
+_CHUNK = 50_000
+_ENCODINGS = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "koi8_r"),
+    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "utf_16_le", "utf_16_be"),
+]
+"""Encodings that tables are really saved in; guesses among all of them go astray."""
+
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -31,6 +40,13 @@ _BOMS = {
 _UNKNOWN = MISSING | {"none", "-", "?", "."}
 _MOSTLY = 0.95
 """Share of the cells that must read as numbers for the others to count as missing."""
+
+
+class _Reader(Protocol):
+    """What is needed of a ``csv.reader``."""
+
+    @property
+    def line_num(self) -> int: ...
 
 
 def read_table(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -49,7 +65,8 @@ def read_table(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
         raise TaskError(f"No file at {path}: check the path.")
     try:
         if path.suffix.lower() in PARQUET:
-            return pl.read_parquet(path), ()
+            frame, notes = typed(pl.read_parquet(path))
+            return frame, tuple(notes)
         return _read_text(path)
     except OSError as error:
         raise TaskError(f"Cannot read {path}: {error.strerror or error}.") from error
@@ -61,30 +78,44 @@ def read_table(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
 def _read_text(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     text, encoding = _decoded(path)
     delimiter = _delimiter(text, path)
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        rows = [(records.line_num, row) for row in records if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise TaskError(f"Cannot read {path} as CSV, near line {records.line_num}: {error}.") from error
-    names = _column_names([name.strip() for name in rows[0][1]], path)
-    for line, row in rows[1:]:
-        if len(row) != len(names):
-            raise TaskError(
-                f"Every line of {path.name} must have {len(names)} fields as the first one, "
-                f"but line {line} has {len(row)}: quote fields that contain {delimiter!r}."
-            )
+    names, strings = _strings(text, delimiter, path)
     notes = [] if encoding in ("utf-8", "ascii") else [f"The file was read as {encoding}."]
     if delimiter != ",":
-        shown = "tab" if delimiter == "\t" else delimiter
-        notes.append(f"Columns are separated by {shown!r}.")
-    columns = []
-    for name, cells in zip(names, zip(*(row for _, row in rows[1:]), strict=True), strict=False):
-        column, note = _typed(pl.Series(name, cells, dtype=pl.String), delimiter)
-        columns.append(column)
-        notes += note
-    if not columns:
+        shown = "tabs" if delimiter == "\t" else repr(delimiter)
+        notes.append(f"Columns are separated by {shown}.")
+    frame, odd = typed(strings.rename(dict(zip(strings.columns, names, strict=True))), delimiter)
+    return frame, (*notes, *odd)
+
+
+def _strings(text: str, delimiter: str, path: Path) -> tuple[list[str], pl.DataFrame]:
+    """Column names and cells; a chunk at a time, for lists of strings take much memory."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    records = (row for row in reader if any(cell.strip() for cell in row))
+    chunks: list[pl.DataFrame] = []
+    try:
+        names = _column_names([name.strip() for name in next(records)], path)
+        schema = {f"column {place}": pl.String for place in range(len(names))}
+        while rows := list(islice(_checked(records, reader, names, path, delimiter), _CHUNK)):
+            chunks.append(pl.DataFrame(rows, schema=schema, orient="row"))
+    except csv.Error as error:
+        line = reader.line_num
+        raise TaskError(f"Cannot read {path} as CSV, near line {line}: {error}.") from error
+    if not chunks:
         raise TaskError(f"{path.name} has a line of column names, but no rows below it.")
-    return pl.DataFrame(columns), tuple(notes)
+    return names, pl.concat(chunks)
+
+
+def _checked(
+    records: Iterator[list[str]], reader: _Reader, names: list[str], path: Path, delimiter: str
+) -> Iterator[list[str]]:
+    """Hand on the records that have a field for every name; refuse the first that has not."""
+    for row in records:
+        if len(row) != len(names):
+            raise TaskError(
+                f"Every line of {path.name} must have {len(names)} fields as the first one, but "
+                f"line {reader.line_num} has {len(row)}: quote fields that contain {delimiter!r}."
+            )
+        yield row
 
 
 def _decoded(path: Path) -> tuple[str, str]:
@@ -100,7 +131,9 @@ def _decoded(path: Path) -> tuple[str, str]:
             return content.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             pass
-    guess = charset_normalizer.from_bytes(content[:_SAMPLE_CHARACTERS]).best()
+    guess = charset_normalizer.from_bytes(
+        content[:_SAMPLE_CHARACTERS], cp_isolation=_ENCODINGS
+    ).best()
     if guess is None:
         raise TaskError(f"{path.name} is no text file: give a CSV or Parquet table.")
     return _strictly(content, guess.encoding, path), guess.encoding
@@ -158,7 +191,25 @@ def _column_names(names: Sequence[str], path: Path) -> list[str]:
     return named
 
 
-def _typed(cells: pl.Series, delimiter: str) -> tuple[pl.Series, list[str]]:
+def typed(frame: pl.DataFrame, delimiter: str = ",") -> tuple[pl.DataFrame, list[str]]:
+    """Turn columns of strings into numbers where nearly all their cells are numbers.
+
+    Args:
+        frame: The table; columns of other types stay as they are.
+        delimiter: What separated the columns: a comma is a decimal comma only beside another.
+
+    Returns:
+        The table, with null where a cell is missing, and what was assumed, as sentences.
+    """
+    notes: list[str] = []
+    columns = [
+        _typed(column, delimiter, notes) if column.dtype == pl.String else column
+        for column in frame
+    ]
+    return pl.DataFrame(columns), notes
+
+
+def _typed(cells: pl.Series, delimiter: str, notes: list[str]) -> pl.Series:
     """Strings as whole numbers, numbers or strings, null where missing."""
     name = cells.name
     cells = cells.str.strip_chars()
@@ -167,23 +218,26 @@ def _typed(cells: pl.Series, delimiter: str) -> tuple[pl.Series, list[str]]:
     known = cells.set(lower.is_in(list(_UNKNOWN)), None)
     total = len(known) - known.null_count()
     if total == 0:
-        return strings, []
+        return strings
     whole = known.cast(pl.Int64, strict=False)
     if whole.null_count() == known.null_count() and not known.str.contains(r"^0\d").any():
-        return whole, []
+        return whole
     spelled = _decimal_points(known, delimiter)
     numbers = spelled.cast(pl.Float64, strict=False)
     read = len(numbers) - numbers.null_count()
     if read < total * _MOSTLY or known.str.contains(r"^0\d+$").all():
-        return strings, []
+        return strings
     if read == total:
-        return numbers, []
-    odd = known.filter(numbers.is_null() & known.is_not_null()).unique(maintain_order=True).to_list()
+        return numbers
+    odd = (
+        known.filter(numbers.is_null() & known.is_not_null()).unique(maintain_order=True).to_list()
+    )
     some = ", ".join(map(repr, odd[:3])) + (" …" if len(odd) > 3 else "")
-    return numbers, [
+    notes.append(
         f"Column {name!r} holds numbers; {total - read} cells that are none ({some}) "
         "count as missing."
-    ]
+    )
+    return numbers
 
 
 def _decimal_points(cells: pl.Series, delimiter: str) -> pl.Series:
@@ -191,7 +245,10 @@ def _decimal_points(cells: pl.Series, delimiter: str) -> pl.Series:
     marked = cells.filter(cells.str.contains(",", literal=True))
     if len(marked) == 0:
         return cells
-    if delimiter != "," and marked.str.contains(r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$|^[+-]?\d+,\d+$").all():
+    if (
+        delimiter != ","
+        and marked.str.contains(r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$|^[+-]?\d+,\d+$").all()
+    ):
         return cells.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     if marked.str.contains(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$").all():
         return cells.str.replace_all(",", "", literal=True)

@@ -82,7 +82,8 @@ def split_by_time(times: NDArray[Any], *, shares: Sequence[float]) -> list[Ints]
 def strata_of(values: NDArray[Any], *, parts: int = 5) -> Ints:
     """Return strata for numbers: equally filled bins, so that every side covers the range."""
     limits = np.quantile(values, np.linspace(0, 1, parts + 1)[1:-1])
-    return np.unique(np.searchsorted(limits, values, side="left"), return_inverse=True)[1]
+    bins = np.searchsorted(limits, values, side="left")
+    return copies(bins.tolist())
 
 
 def copies(rows: Iterable[object]) -> Ints:
@@ -114,14 +115,16 @@ def _quotas(counts: Ints, shares: Sequence[float]) -> Ints:
     preference = [0, *range(len(shares) - 1, 0, -1)]
     for stratum, count in enumerate(counts):
         exact = np.asarray(shares) * count + carry
-        quotas[stratum] = _sizes(exact, int(count))
+        rounded = _sizes(exact, int(count))
+        quotas[stratum] = rounded
         if count < len(shares):
             quotas[stratum] = 0
             quotas[stratum, preference[:count]] = 1
         while count >= len(shares) and quotas[stratum].min() == 0:
             quotas[stratum, quotas[stratum].argmax()] -= 1
             quotas[stratum, quotas[stratum].argmin()] += 1
-        carry = exact - quotas[stratum]
+        if (quotas[stratum] == rounded).all():  # else many rare strata would bend a frequent one
+            carry = exact - rounded
     return quotas
 
 
@@ -131,7 +134,7 @@ def _sizes(wanted: NDArray[Any], count: int) -> Ints:
     if wanted.sum() == 0:
         wanted[0] = 1.0
     exact = wanted * count / wanted.sum()
-    sizes = np.floor(exact + 1e-9).astype(np.int64)
+    sizes: Ints = np.floor(exact + 1e-9).astype(np.int64)
     largest = np.argsort(sizes - exact, kind="stable")
     sizes[largest[: count - sizes.sum()]] += 1
     return sizes

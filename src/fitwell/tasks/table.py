@@ -156,14 +156,10 @@ def table_data(
     features = frame.drop([n for n in (choices.group, choices.time) if n is not None])
     train, validation, test = (features[rows] for rows in sides)
     preprocess, unused = Preprocess.fit(train, column, classes=classes)
-    splits = [Split(preprocess.transform(p), preprocess.targets(p)) for p in (train, validation, test)]
-    data = Data(
-        *splits,
-        kind="table",
-        classes=classes,
-        notes=(*said, *unused),
-        preprocess=preprocess,
-    )
+    splits = [
+        Split(preprocess.transform(p), preprocess.targets(p)) for p in (train, validation, test)
+    ]
+    data = Data(splits[0], splits[1], splits[2], "table", classes, (*said, *unused), preprocess)
     return data, learning
 
 
@@ -231,13 +227,17 @@ def _sides(
     """Choose the rows of training, validation and test."""
     same = _equal_rows(frame, column, choices)
     if choices.time is not None:
-        said.append(f"Rows were split by {choices.time!r}: the earliest train, the latest test.")
+        said.append(
+            f"Rows were split by {choices.time!r}: the earliest train, the latest test; it is no input."
+        )
         times = _times(frame.get_column(choices.time))
         return _without_copies(split_by_time(times, shares=SHARES), same, said)
     if choices.group is not None:
         values = frame.get_column(choices.group).to_list()
         groups = copies((i, None) if v is None else v for i, v in enumerate(values))
-        said.append(f"Rows were split by {choices.group!r}: each value stays on one side.")
+        said.append(
+            f"Rows were split by {choices.group!r}: each value stays on one side; it is no input."
+        )
         both = joined(groups, same)
         if len(np.unique(both)) >= 3 and np.bincount(both).max() <= len(frame) / 2:
             groups = both

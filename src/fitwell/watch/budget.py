@@ -50,9 +50,13 @@ class Budget:
         took, self._last = now - self._last, now
         own, self._spent_before = self._spent - self._spent_before, self._spent
         if sampled:
-            self._sample_cost = own if not self._sample_cost else 0.7 * self._sample_cost + 0.3 * own
+            self._sample_cost = (
+                own if not self._sample_cost else 0.7 * self._sample_cost + 0.3 * own
+            )
         bare = took - own
-        self._typical = bare if not self._typical else min(0.9 * self._typical + 0.1 * bare, 2 * bare)
+        self._typical = (
+            bare if not self._typical else min(0.9 * self._typical + 0.1 * bare, 2 * bare)
+        )
         if step < DENSE_STEPS:
             self._spent_dense = self._spent
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+
 from torch import nn
 
 LOSS_NAMES = {
@@ -24,7 +25,11 @@ def loss_name(loss_fn: object) -> str:
     """Return the name of a loss: of a known module, or of the class or function in snake case."""
     if loss_fn is None:
         return ""
-    name = type(loss_fn).__name__ if isinstance(loss_fn, nn.Module) else getattr(loss_fn, "__name__", "")
+    name = (
+        type(loss_fn).__name__
+        if isinstance(loss_fn, nn.Module)
+        else getattr(loss_fn, "__name__", "")
+    )
     plain = name.removesuffix("Loss") or name
     return LOSS_NAMES.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
 

@@ -1,0 +1,237 @@
+"""The main job: train as is, diagnose, search on validation rows, prove on test rows, write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from fitwell import prescribe
+from fitwell.cure.outputs import WEIGHTS, recipe_sentence, versions, write_outputs
+from fitwell.cure.result import Cure
+from fitwell.errors import BadInput, BudgetTooSmall, Interrupted
+from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
+from fitwell.studies.bench import Bench
+from fitwell.studies.budget import Budget, parse_budget
+from fitwell.studies.candidates import remedies_named
+from fitwell.studies.checking import Examination, examine, first_look, merged
+from fitwell.studies.executor import Executor, executor_for
+from fitwell.studies.folder import Folder, open_folder
+from fitwell.studies.progress import Progress, Silent
+from fitwell.studies.search import SEARCH_SEEDS, Found, search
+from fitwell.studies.store import Store
+from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
+from fitwell.studies.training import Job, without_test
+from fitwell.tasks import Task
+
+CURED = "cured"
+DEFAULT_BUDGET = "2min"
+LEAST_SEARCH = 6
+"""Runs of the smallest search worth its name."""
+TRACE = "trace.json"
+
+
+def cure(
+    task: Task,
+    budget: str | None = None,
+    runs: int | None = None,
+    seeds: int = 8,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    device: str = "cpu",
+    command: str = "",
+) -> Cure:
+    """Diagnose a task, search for the recipe that helps most, and prove it on test rows.
+
+    Args:
+        task: What is to be learned.
+        budget: Wall time from the first run to the verdict, as ``"2min"``, which is the default
+            where ``runs`` is not given either. At least 40 % of it is kept for the proof.
+        runs: Largest number of search runs; alone it means no limit of time, and then the same
+            call takes the same decisions on any machine.
+        seeds: Fresh seeds of the proof, from 2 to 1000.
+        out: Folder for the results, by default the next number under ``fitwell-runs/TASK/``. An
+            unfinished one of the same task and options is resumed.
+        overwrite: Whether an ``out`` that holds another or a finished cure is replaced.
+        progress: Told what goes on.
+        device: Where to train.
+        command: The command to print in the report.
+
+    Raises:
+        BadInput: If an argument or the task cannot be used; nothing is then written.
+        BudgetTooSmall: If the budget does not cover the least, with what it would take.
+        Interrupted: After Ctrl-C; what was finished is kept, and the same call resumes it.
+    """
+    seconds = parse_budget(budget or DEFAULT_BUDGET) if budget or runs is None else None
+    Budget(seconds, runs)
+    check_seeds(seeds)
+    task.check()
+    options = {"budget": budget, "runs": runs, "seeds": seeds, "device": device}
+    with open_folder(out, _identity(task, options), overwrite=overwrite) as folder:
+        store = Store(folder.path / "study.db", higher_is_better=task.higher_is_better)
+        case = Case(
+            task=task,
+            folder=folder,
+            store=store,
+            budget=Budget(seconds, runs, spent=store.spent),
+            seeds=seeds,
+            progress=progress or Silent(),
+            device=device,
+        )
+        try:
+            record = case.solve(command)
+            model = write_outputs(folder, task, record, device=device)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Interrupted: what was finished is kept in {folder.path}. "
+                "The same command resumes it."
+            ) from None
+        except (BadInput, BudgetTooSmall):
+            folder.discard()
+            raise
+    return Cure(record, model, folder.path)
+
+
+@final
+@dataclass
+class Case:
+    """One task on its way from the first run to the verdict."""
+
+    task: Task
+    folder: Folder
+    store: Store
+    budget: Budget
+    seeds: int
+    progress: Progress
+    device: str
+
+    def solve(self, command: str = "") -> CureRecord:
+        """Do the whole job and return what was found."""
+        self.budget.start()
+        before = self.examined()
+        named = remedies_named(before.diagnosis, self.task.data.kind)
+        executor = self.executor(before.run.seconds, searching=bool(named))
+        finished = False
+        try:
+            found = self.searched(before, executor) if named else None
+            winner = found.winner if found else None
+            rate = found.untreated.rate if found and winner else 1.0
+            arms = [Arm(UNTREATED, rate=rate)]
+            if winner is not None:
+                arms.append(Arm(CURED, winner.recipe, winner.rate))
+            self.progress.stage("proving on test data", len(arms) * self.seeds)
+            study = prove(self.bench(self.task, executor), arms, range(self.seeds))
+            finished = True
+        finally:
+            executor.close(now=not finished)
+            self.progress.done()
+        return self.recorded(before, found, study, command)
+
+    def examined(self) -> Examination:
+        """Train once as is, under watch; a resumed cure reads what was recorded."""
+        self.progress.stage("training as is", 1)
+        seed = SEARCH_SEEDS[0]
+        job = Job((), seed, arm=UNTREATED)
+        done, file = self.store.get(job), self.folder.path / TRACE
+        if isinstance(done, RunRecord) and file.exists():
+            trace = Trace.load(file)
+            before = first_look(self.task, seed=seed, device=self.device)
+            return Examination(merged(before, prescribe.diagnose(trace)), trace, done)
+        examination = examine(self.task, seed=seed, device=self.device)
+        examination.trace.save(file)
+        self.store.put(job, examination.run, clock=self.budget.elapsed)
+        self.progress.advance()
+        return examination
+
+    def executor(self, cost: float, *, searching: bool) -> Executor:
+        """Choose where the runs are done, and check that the budget covers the least."""
+        many = (self.budget.runs or 10 * self.seeds) if searching else 0
+        executor = executor_for(many + 2 * self.seeds, cost, device=self.device)
+        least = (LEAST_SEARCH + 2 * self.seeds if searching else self.seeds) / executor.workers
+        try:
+            self.budget.require(cost * (1 + least))
+        except BudgetTooSmall:
+            executor.close(now=True)
+            raise
+        self.budget.reserve(2 * self.seeds * cost / executor.workers)
+        return executor
+
+    def bench(self, task: Task, executor: Executor) -> Bench:
+        """Return where runs of the task are done."""
+        return Bench(
+            task,
+            executor,
+            store=self.store,
+            budget=self.budget,
+            progress=self.progress,
+            device=self.device,
+            weights=self.folder.path / WEIGHTS,
+        )
+
+    def searched(self, before: Examination, executor: Executor) -> Found:
+        """Search on validation rows; the test rows are not there to be read."""
+        self.progress.say(str(before.diagnosis))
+        expected = self.budget.runs
+        left = self.budget.search_seconds
+        if left is not None:
+            fitting = int((left - self.budget.elapsed) * executor.workers / before.run.seconds)
+            expected = max(1, min(fitting, expected or fitting))
+        self.progress.stage("searching", expected)
+        blind = self.bench(without_test(self.task), executor)
+        return search(blind, before.diagnosis, proof_seeds=self.seeds)
+
+    def recorded(
+        self, before: Examination, found: Found | None, study: StudyRecord, command: str
+    ) -> CureRecord:
+        """Return everything that was found; the recipe only if the proof says that it helps."""
+        winner = found.winner if found else None
+        tested = winner.recipe if winner else ()
+        judged = study.arms[-1].verdict
+        proven = judged is not None and judged.outcome == "helps"
+        return CureRecord(
+            task=study.task,
+            diagnosis=before.diagnosis,
+            trace=before.trace,
+            recipe=tested if proven else (),
+            tested=tested,
+            proof=study if winner else None,
+            baseline=study.arms[0].runs,
+            contributions=found.contributions if found else (),
+            trials=found.trials if found else (),
+            runs=self.store.runs,
+            seconds=self.budget.elapsed,
+            notes=_notes(before, found, study),
+            command=command,
+            versions=versions(),
+        )
+
+
+def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tuple[str, ...]:
+    """Say what a reader could not see from the numbers."""
+    notes = list(before.diagnosis.unjudged)
+    if found is None:
+        if not before.diagnosis.healthy:
+            notes.append("No remedy is known for what was found, so nothing was searched.")
+        return tuple(notes)
+    if found.winner is None:
+        notes.append(
+            "Nothing that was tried was better than the untreated network on validation data, "
+            "beyond chance; so nothing went into a proof."
+        )
+    notes += [recipe_sentence(a.recipe, a.rate) for a in study.arms if a.rate != 1.0]
+    return (*notes, *found.refused)
+
+
+def _identity(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a folder belongs to: the task, its data, its settings, and the options."""
+    record = task.record()
+    return {
+        "task": task.name,
+        "data": record.fingerprint,
+        "network": record.network,
+        "settings": [record.loss, record.metric, task.batch_size, task.epochs],
+        **options,
+    }

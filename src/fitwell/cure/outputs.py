@@ -1,0 +1,95 @@
+"""The files of a cure: weights, recipe, code, report, and ``result.json`` last."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fitwell.cure.source import treated_source
+from fitwell.recipe import Recipe
+from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
+from fitwell.report.html import cure_page
+from fitwell.studies.bench import weights_name
+from fitwell.studies.folder import RESULT, Folder
+from fitwell.studies.training import EXAMPLE_ROWS, Job, fit, reproducible
+from fitwell.tasks import Task
+
+WEIGHTS = "weights"
+"""Folder of the weights of every proven run, until the best is chosen."""
+
+
+def write_outputs(folder: Folder, task: Task, record: CureRecord, *, device: str) -> nn.Module:
+    """Write everything that a cure leaves behind, and return the network that it kept.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    kept = kept_arm(record)
+    run = best_of(kept.runs, higher_is_better=task.higher_is_better)
+    recipe = Recipe(*kept.recipe)
+    model = network(folder.path, task, kept, run, device=device)
+    state = io.BytesIO()
+    torch.save(model.state_dict(), state)
+    folder.write("model.pt", state.getvalue())
+    folder.write("recipe.json", recipe.to_json() + "\n")
+    preprocess = task.data.preprocess
+    if preprocess is not None:
+        folder.write("preprocess.json", json.dumps(preprocess.to_dict(), indent=2) + "\n")
+    source = treated_source(task, recipe, seed=run.seed, folder=folder.path)
+    folder.write("treated.py", source)
+    folder.write("report.html", cure_page(record))
+    folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
+    shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
+    return model
+
+
+def kept_arm(record: CureRecord) -> ArmRecord:
+    """Return the arm whose network is handed over: the cured one if it was proven to help."""
+    if record.recipe and record.proof is not None:
+        return record.proof.arms[-1]
+    rate = record.baseline[0].rate
+    return ArmRecord("untreated", (), rate, record.baseline)
+
+
+def best_of(runs: Sequence[RunRecord], *, higher_is_better: bool) -> RunRecord:
+    """Return the run with the best score on validation; test scores choose nothing."""
+    sign = 1.0 if higher_is_better else -1.0
+    return max(runs, key=lambda run: (sign * run.validation.metric, -run.validation.loss))
+
+
+def network(folder: Path, task: Task, arm: ArmRecord, run: RunRecord, *, device: str) -> nn.Module:
+    """Return the network of a run with its weights, in evaluation mode, on the CPU."""
+    file = folder / WEIGHTS / weights_name(run.arm, run.seed)
+    if not file.exists():  # lost with an earlier process: the same run gives the same weights
+        return fit(task, Job(arm.recipe, run.seed, run.rate), device=device).model.cpu()
+    with reproducible(run.seed):
+        example = task.data.train.x[:EXAMPLE_ROWS]
+        recipe = Recipe(*arm.recipe)
+        model = recipe.apply(task.make_model(), example_input=example, seed=run.seed).model
+    model.load_state_dict(torch.load(file, weights_only=True))
+    return model.eval()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("fitwell", "torch", "numpy", "scikit-learn", "scipy", "optuna", "kornia"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def recipe_sentence(recipe: Sequence[RemedySpec], rate: float) -> str:
+    """Say at which learning rate a recipe was trained, where that is not the task's own."""
+    what = "The untreated network" if not recipe else "The treated network"
+    return f"{what} was trained at {rate:g} times the task's learning rate, which suits it best."

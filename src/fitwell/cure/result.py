@@ -1,0 +1,51 @@
+"""What a cure hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from torch import nn
+
+from fitwell.recipe import Recipe
+from fitwell.records import CureRecord, Diagnosis
+from fitwell.report.html import cure_page
+from fitwell.studies.study import Study
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Cure:
+    """What a cure found and made; returned by :func:`fitwell.cure`.
+
+    Args:
+        record: Everything that was found, as plain data.
+        model: The proven network, in evaluation mode; the untreated one if nothing was proven.
+        out: Folder where the files are.
+    """
+
+    record: CureRecord
+    model: nn.Module
+    out: Path
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What was wrong with the untreated run."""
+        return self.record.diagnosis
+
+    @property
+    def recipe(self) -> Recipe:
+        """The proven recipe; empty if nothing was proven to help."""
+        return Recipe(*self.record.recipe)
+
+    @property
+    def study(self) -> Study | None:
+        """The proof, or None if nothing was worth one."""
+        return Study(self.record.proof) if self.record.proof else None
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report as one HTML page and return its path."""
+        target = Path(path)
+        target.write_text(cure_page(self.record), encoding="utf-8")
+        return target

@@ -1,0 +1,79 @@
+"""What printed code carries along; it uses torch and the standard library alone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import final
+
+from torch import Tensor, nn
+
+
+def fitted(model: nn.Module, path: str, new: nn.Module) -> nn.Module:
+    """Bring a new module to the device, dtype and mode of the one at a path."""
+    old = model.get_submodule(path)
+    like = [p for m in (old, model) for p in m.parameters() if p.is_floating_point()]
+    if like:
+        new = new.to(device=like[0].device, dtype=like[0].dtype)
+    return new.train(old.training)
+
+
+def put(model: nn.Module, path: str, new: nn.Module) -> None:
+    """Put a new module wherever the one at a path stands."""
+    old = model.get_submodule(path)
+    places = [
+        (parent, name)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if child is old
+    ]
+    for parent, name in places:
+        setattr(parent, name, new)
+
+
+def is_sequence(module: nn.Module) -> bool:
+    """Whether a module is a sequence that begins with a layer which others follow."""
+    first = next(module.named_children(), ("", None))[0]
+    return isinstance(module, nn.Sequential) and first == "layer"
+
+
+def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
+    """Make the module at a path a sequence of itself and a new one."""
+    place, _, own = path.rpartition(".")
+    old = model.get_submodule(path)
+    before: list[tuple[str, nn.Module]] = list(old.named_children())
+    after: list[tuple[str, nn.Module]] = []
+    if is_sequence(old):
+        place = path
+    elif own == "layer" and is_sequence(model.get_submodule(place)):
+        children = list(model.get_submodule(place).named_children())
+        before, after = children[:1], children[1:]
+    else:
+        place, before = path, [("layer", old)]
+    taken = {child for child, _ in (*before, *after)}
+    free = next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
+    put(model, place, nn.Sequential(OrderedDict([*before, (free, new), *after])))
+
+
+@final
+class Best:
+    """Notes validation losses, and keeps the weights of the epoch with the lowest."""
+
+    def __init__(self, model: nn.Module, stops: Callable[[Sequence[float]], bool]) -> None:
+        self.model = model
+        self.stops = stops
+        self.losses: list[float] = []
+        self.weights: dict[str, Tensor] = {}
+
+    def note(self, val_loss: float) -> bool:
+        """Note the loss of an epoch, and say whether training shall end."""
+        if val_loss < min((loss for loss in self.losses if loss == loss), default=float("inf")):
+            state = self.model.state_dict()
+            self.weights = {key: tensor.detach().clone() for key, tensor in state.items()}
+        self.losses.append(float(val_loss))
+        return self.stops(self.losses)
+
+    def restore(self) -> None:
+        """Put the best weights back."""
+        if self.weights:
+            self.model.load_state_dict(self.weights)

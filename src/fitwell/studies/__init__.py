@@ -1,0 +1,26 @@
+"""Studies: the training loop, arms × seeds, many at once, statistics, search, store."""
+
+from fitwell.studies.budget import Budget, parse_budget
+from fitwell.studies.checking import check
+from fitwell.studies.executor import Executor, InProcess, Processes
+from fitwell.studies.progress import Progress, Silent
+from fitwell.studies.statistics import holm, paired_effect, verdict
+from fitwell.studies.study import Study, compare
+from fitwell.studies.training import train
+
+__all__ = [
+    "Budget",
+    "Executor",
+    "InProcess",
+    "Processes",
+    "Progress",
+    "Silent",
+    "Study",
+    "check",
+    "compare",
+    "holm",
+    "paired_effect",
+    "parse_budget",
+    "train",
+    "verdict",
+]

@@ -1,0 +1,141 @@
+"""The contract that every remedy passes; subclass it to test one of your own."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from fitwell.errors import NotApplicable
+from fitwell.interfaces import Remedy
+from fitwell.recipe import Recipe, Treated
+
+
+class RemedyContract:
+    """What holds for every remedy, as tests for pytest.
+
+    Subclass it, name the subclass ``Test…`` and give it :meth:`make_remedy`; the other ``make_…``
+    methods have defaults: a network with two sigmoid layers, and a batch of 16 rows and 3 classes.
+    """
+
+    def make_remedy(self) -> Remedy:
+        """Return the remedy under test."""
+        raise NotImplementedError("Give the contract a remedy: override make_remedy().")
+
+    def make_model(self) -> nn.Module:
+        """Return a network that the remedy can treat."""
+        return nn.Sequential(
+            *(nn.Linear(6, 12), nn.Sigmoid(), nn.Linear(12, 12), nn.Sigmoid()),
+            nn.Linear(12, 3),
+        )
+
+    def make_batch(self) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets that fit the network."""
+        generator = Generator().manual_seed(0)
+        return torch.randn(16, 6, generator=generator), torch.arange(16) % 3
+
+    def make_untreatable(self) -> tuple[nn.Module, Tensor] | None:
+        """Return a network that the remedy cannot treat and an input, or None if it treats all."""
+        return None
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch."""
+        return F.cross_entropy(outputs, targets)
+
+    def treat(self, *, seed: int = 0) -> tuple[nn.Module, Treated]:
+        """Return a network and its treatment."""
+        torch.manual_seed(1)
+        model = self.make_model()
+        recipe = Recipe(self.make_remedy())
+        return model, recipe.apply(model, example_input=self.make_batch()[0], seed=seed)
+
+    def test_the_original_and_the_random_state_stay_as_they_are(self) -> None:
+        torch.manual_seed(1)
+        model = self.make_model().train()
+        before, shown = copy.deepcopy(model.state_dict()), repr(model)
+        state = torch.get_rng_state()
+        Recipe(self.make_remedy()).apply(model, example_input=self.make_batch()[0])
+        assert _same(model.state_dict(), before)
+        assert repr(model) == shown
+        assert all(module.training for module in model.modules())
+        assert torch.equal(torch.get_rng_state(), state)
+
+    def test_the_spec_makes_the_same_remedy_again(self) -> None:
+        remedy = self.make_remedy()
+        args = json.loads(json.dumps(dict(remedy.spec.args)))
+        assert type(remedy)(**args) == remedy
+        assert hash(type(remedy)(**args)) == hash(remedy)
+
+    def test_the_same_seed_gives_the_same_weights(self) -> None:
+        _, first = self.treat(seed=3)
+        _, second = self.treat(seed=3)
+        assert _same(first.model.state_dict(), second.model.state_dict())
+
+    def test_a_network_that_it_cannot_serve_is_refused_with_the_reason(self) -> None:
+        untreatable = self.make_untreatable()
+        if untreatable is None:
+            pytest.skip("this remedy serves every network")
+        model, example_input = untreatable
+        with pytest.raises(NotApplicable) as refusal:
+            Recipe(self.make_remedy()).apply(model, example_input=example_input)
+        assert str(refusal.value).splitlines()[0]
+
+    def test_a_treated_network_trains_with_finite_gradients(self) -> None:
+        _, treated = self.treat()
+        optimizer = treated.optimizer(torch.optim.SGD, lr=0.01)
+        x, y = treated.batch(*self.make_batch())
+        loss = treated.loss(self.loss)(treated.model(x), y)
+        torch.autograd.backward([loss])
+        gradients = [p.grad for p in treated.model.parameters() if p.grad is not None]
+        optimizer.step()
+        assert gradients
+        assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+        assert all(bool(p.isfinite().all()) for p in treated.model.parameters())
+
+    def test_a_treated_network_saves_and_loads(self) -> None:
+        _, treated = self.treat()
+        file = io.BytesIO()
+        torch.save(treated.model.state_dict(), file)
+        file.seek(0)
+        _, other = self.treat(seed=5)
+        other.model.load_state_dict(torch.load(file, weights_only=True))
+        assert _same(other.model.state_dict(), treated.model.state_dict())
+
+    def test_the_output_keeps_its_shape(self) -> None:
+        model, treated = self.treat()
+        x, _ = self.make_batch()
+        assert treated.model.eval()(x).shape == model.eval()(x).shape
+
+    def test_a_treated_network_carries_nothing_of_ours(self) -> None:
+        _, treated = self.treat()
+        treated.optimizer(torch.optim.SGD, lr=0.01)
+        own = [type(m) for m in treated.model.modules() if type(m).__module__.startswith("fitwell")]
+        assert not own
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in treated.model.modules())
+        for twin in (copy.deepcopy(treated.model), pickle.loads(pickle.dumps(treated.model))):
+            assert _same(twin.state_dict(), treated.model.state_dict())
+
+    def test_what_the_seams_are_given_stays_as_it_is(self) -> None:
+        remedy = self.make_remedy()
+        x, y = self.make_batch()
+        given: dict[str, Tensor] = {"a.weight": torch.randn(4, 3), "b.weight": torch.randn(2, 2)}
+        kept = copy.deepcopy((x, y, given))
+        remedy.on_batch(x, y, Generator().manual_seed(0))
+        remedy.on_gradients(given, given)
+        remedy.after_update(given, 0.1)
+        assert torch.equal(x, kept[0])
+        assert torch.equal(y, kept[1])
+        assert _same(given, kept[2])
+
+
+def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two states hold the same tensors, bit for bit."""
+    return list(first) == list(second) and all(torch.equal(first[k], second[k]) for k in first)

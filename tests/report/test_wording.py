@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fitwell.records import (
+    ArmRecord,
+    CureRecord,
+    Diagnosis,
+    Effect,
+    Finding,
+    RemedySpec,
+    StudyRecord,
+    TaskRecord,
+    Verdict,
+)
+from fitwell.report.wording import (
+    cure_headline,
+    diagnosis_headline,
+    loss_sentence,
+    place,
+    recipe_label,
+    remedy_sentence,
+    some_of,
+    study_headline,
+)
+
+
+def test_a_proven_cure_is_told_with_scores_effect_interval_and_seeds(cured: CureRecord) -> None:
+    told = cure_headline(cured)
+    assert told.number == "+4.9 points"
+    assert told.tone == "good"
+    assert told.sentence == (
+        "Cured: accuracy on test rises from 86.0 % to 90.9 % (+4.9 points, 95 % interval "
+        "+4.4 to +5.4 points, p < 0.001 over 8 fresh seeds)."
+    )
+
+
+def test_an_unproven_recipe_changes_nothing_and_says_no_evidence(unproven: CureRecord) -> None:
+    told = cure_headline(unproven)
+    assert told.number == "0 points"
+    assert told.tone == "neutral"
+    assert told.sentence.startswith("No evidence that a treatment helps")
+    assert "+0.3 points, 95 % interval -0.4 to +1.0 points" in told.sentence
+    assert told.sentence.endswith("Leave the network as it is: accuracy on test 86.0 %.")
+
+
+def test_a_recipe_that_hurts_on_test_is_told_as_worse(unproven: CureRecord) -> None:
+    assert unproven.proof is not None
+    untreated, treated = unproven.proof.arms
+    assert treated.verdict is not None
+    worse = replace(treated, verdict=replace(treated.verdict, outcome="hurts"))
+    record = replace(unproven, proof=replace(unproven.proof, arms=(untreated, worse)))
+    assert "was worse on test" in cure_headline(record).sentence
+
+
+def test_a_healthy_task_is_told_as_healthy(healthy: CureRecord) -> None:
+    told = cure_headline(healthy)
+    assert (told.number, told.tone) == ("0 points", "good")
+    assert told.sentence.startswith("Healthy")
+
+
+def test_a_sick_task_that_nothing_helped_is_not_told_as_healthy(
+    healthy: CureRecord, diagnosis: Diagnosis
+) -> None:
+    told = cure_headline(replace(healthy, diagnosis=diagnosis))
+    assert told.sentence.startswith("Nothing that was tried beat the untreated network")
+
+
+def test_an_error_that_falls_is_better_not_a_plus(cured: CureRecord) -> None:
+    task = replace(cured.task, metric="mae", higher_is_better=False)
+    told = cure_headline(replace(cured, task=task))
+    assert told.number == "better by 0.0492"
+
+
+def test_the_headline_of_a_comparison_is_the_best_arm_that_helps(
+    proof: StudyRecord, task: TaskRecord, verdict: Verdict
+) -> None:
+    lucky = replace(verdict, arm="lucky", outcome="no evidence", effect=Effect(0.2, -1, 1, 0.9, 8))
+    arms = (*proof.arms, ArmRecord("lucky", (), 1.0, (), lucky))
+    told = study_headline(task, arms)
+    assert told.number == "+4.9 points"
+    assert told.sentence.startswith("treated helps: accuracy is better by 4.9 points")
+
+
+def test_a_comparison_without_a_verdict_says_that_nothing_was_compared(proof: StudyRecord) -> None:
+    assert "Only the untreated" in study_headline(proof.task, proof.arms[:1]).sentence
+
+
+@pytest.mark.parametrize(("mean", "verb"), [(0.1, "falls"), (-0.1, "rises")])
+def test_the_loss_falls_where_its_effect_is_positive(
+    verdict: Verdict, mean: float, verb: str
+) -> None:
+    told = loss_sentence(replace(verdict, loss_effect=Effect(mean, -1, 1, 0.5, 8)))
+    assert told.startswith(f"The loss on test {verb} by 0.1 ")
+
+
+def test_a_diagnosis_counts_and_names_its_findings(diagnosis: Diagnosis) -> None:
+    told = diagnosis_headline(diagnosis)
+    assert told.number == "2 findings"
+    assert told.sentence == "Found: overfitting (severe), bad initialization (mild)."
+    assert diagnosis_headline(Diagnosis()).number == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("since", "text"), [(None, "from the start"), (0, "from the start"), (1200, "since step 1,200")]
+)
+def test_a_finding_says_where_and_since_when(since: int | None, text: str) -> None:
+    finding = Finding("dead_units", "mild", 1.0, ("a", "b"), since, {}, "")
+    assert place(finding) == f"in a, b, {text}"
+
+
+def test_many_layers_are_counted_and_one_more_than_the_limit_is_still_named() -> None:
+    assert some_of(list("abcd"), 3) == "a, b, c, d"
+    assert some_of(list("abcde"), 3) == "a, b, c and 2 more"
+
+
+def test_a_recipe_is_labelled_with_its_doses() -> None:
+    recipe = (RemedySpec("BatchNorm"), RemedySpec("L2", {"strength": 1e-3, "decoupled": True}))
+    assert recipe_label(recipe) == "BatchNorm + L2(strength=0.001, decoupled=True)"
+    assert recipe_label(()) == "nothing"
+
+
+def test_a_remedy_that_is_not_known_has_no_sentence() -> None:
+    assert remedy_sentence(RemedySpec("Mystery")) == ""
+    assert remedy_sentence(RemedySpec("Dropout")) != ""
