@@ -1,4 +1,4 @@
-"""Compare recipes on data of one's own: arms x seeds, paired, with the untreated network beside them."""
+"""Compare recipes on data of one's own: arms × seeds, always beside the untreated network."""
 
 from sklearn.datasets import load_digits
 from torch import nn

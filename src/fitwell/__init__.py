@@ -1,1 +1,37 @@
-"""fitwell makes neural networks train well: diagnosis, treatment and proof."""
+"""fitwell makes neural networks train well.
+
+It says what is wrong with a training run, applies the remedy to the user's own model, and proves by
+controlled experiment, on data kept aside, which remedies helped.
+"""
+
+from fitwell import remedies
+from fitwell.cure import Cure, cure
+from fitwell.errors import FitwellError, NotApplicable
+from fitwell.preflight import preflight
+from fitwell.recipe import Recipe, Treated
+from fitwell.records import Diagnosis, Finding, RemedySpec, Trace, Verdict
+from fitwell.studies import Study, compare
+from fitwell.tasks import Task
+from fitwell.watch import watch
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cure",
+    "Diagnosis",
+    "Finding",
+    "FitwellError",
+    "NotApplicable",
+    "Recipe",
+    "RemedySpec",
+    "Study",
+    "Task",
+    "Trace",
+    "Treated",
+    "Verdict",
+    "compare",
+    "cure",
+    "preflight",
+    "remedies",
+    "watch",
+]

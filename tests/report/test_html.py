@@ -195,6 +195,14 @@ def test_a_loss_that_explodes_is_drawn_on_a_log_scale(cured: CureRecord) -> None
     assert "logarithmic" in page.text
 
 
+def test_a_training_loss_that_goes_to_zero_is_still_drawn_on_a_linear_scale(
+    cured: CureRecord,
+) -> None:
+    run = replace(cured.baseline[0], curves=Curves((1.0, 1e-6, 1e-6), (1.0, 0.3, 0.3)))
+    page = Page(cure_page(replace(cured, proof=None, recipe=(), baseline=(run,))))
+    assert '"type": "log"' not in json.dumps(page.data["losses-1"])
+
+
 def test_gradients_are_drawn_by_layer_and_step_on_a_log_scale(page: Page) -> None:
     spec = page.data["gradients-1"]
     assert '"type": "log"' in json.dumps(spec)

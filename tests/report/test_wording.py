@@ -84,6 +84,19 @@ def test_the_headline_of_a_comparison_is_the_best_arm_that_helps(
     assert told.sentence.startswith("treated helps: accuracy is better by 4.9 points")
 
 
+def test_a_comparison_in_which_nothing_is_proven_leads_with_no_number(
+    proof: StudyRecord, verdict: Verdict
+) -> None:
+    unsure = replace(proof.arms[1], verdict=replace(verdict, outcome="no evidence"))
+    told = study_headline(proof.task, (proof.arms[0], unsure))
+    assert (told.number, told.tone) == ("no evidence", "neutral")
+    hurts = replace(
+        unsure, verdict=replace(verdict, outcome="hurts", effect=Effect(-0.1, -0.2, -0.05, 0.01, 8))
+    )
+    told = study_headline(proof.task, (proof.arms[0], hurts))
+    assert (told.number, told.tone) == ("-10.0 points", "bad")
+
+
 def test_a_comparison_without_a_verdict_says_that_nothing_was_compared(proof: StudyRecord) -> None:
     assert "Only the untreated" in study_headline(proof.task, proof.arms[:1]).sentence
 
@@ -119,7 +132,7 @@ def test_many_layers_are_counted_and_one_more_than_the_limit_is_still_named() ->
 def test_a_recipe_is_labelled_with_its_doses() -> None:
     recipe = (RemedySpec("BatchNorm"), RemedySpec("L2", {"strength": 1e-3, "decoupled": True}))
     assert recipe_label(recipe) == "BatchNorm + L2(strength=0.001, decoupled=True)"
-    assert recipe_label(()) == "nothing"
+    assert recipe_label(()) == "untreated"
 
 
 def test_a_remedy_that_is_not_known_has_no_sentence() -> None:

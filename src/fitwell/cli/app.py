@@ -132,11 +132,12 @@ def cure(
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
     writable(json)
-    from fitwell.cure import cure as find_cure
     from fitwell.report.terminal import cure_story, files_written
     from fitwell.tasks import load
 
     loaded = load(task, column=target, kind=kind, group=group, time=time)
+    from fitwell.cure import cure as find_cure
+
     if budget is None and runs is None:
         budget = DEFAULT_BUDGET
     with TerminalProgress() as progress:
@@ -171,10 +172,11 @@ def check(
     writable(json, report)
     from fitwell.report.html import diagnosis_page
     from fitwell.report.tables import diagnosis_table
-    from fitwell.studies import check as watch_once
     from fitwell.tasks import load
 
     loaded = load(task, column=target, kind=kind, group=group, time=time)
+    from fitwell.studies import check as watch_once
+
     diagnosis, trace = watch_once(loaded)
     show(diagnosis_table(diagnosis))
     write_json(json, diagnosis.to_dict())
@@ -213,11 +215,12 @@ def compare(
     writable(json, report)
     from fitwell.report.html import study_page
     from fitwell.report.terminal import study_story
-    from fitwell.studies import compare as run_arms
     from fitwell.tasks import load
 
     arms = arms_in(recipe)
     loaded = load(task, column=target, kind=kind, group=group, time=time)
+    from fitwell.studies import compare as run_arms
+
     with TerminalProgress() as progress:
         study = run_arms(loaded, arms, seeds, tune_rate=tune_rate, progress=progress)
     show(study_story(study.record))

@@ -69,7 +69,7 @@ class Overfitting(Detector):
     """
 
     condition: ClassVar[str] = "overfitting"
-    min_gap: float = 0.1
+    min_gap: float = 0.12
     max_training: float = 0.5
     min_metric_gap: float = 0.1
     noises: float = 3.0
@@ -186,8 +186,8 @@ class Underfitting(Detector):
 
     What cannot be learned from the data cannot be told from what this network cannot learn: a
     table that holds little signal ends there too, hence the high limit and a modest confidence.
-    It is silent while the loss still falls, with fewer than 50 recorded losses, and where the
-    loss of a constant guess is unknown.
+    It is silent while the loss still falls, in runs of fewer than 100 steps, and where the loss of
+    a constant guess is unknown.
 
     Evidence: ``remaining``, the training loss at the end as a share of a constant guess's;
     ``trend``, its change over the second half, likewise; ``noise`` around the trend, likewise.
@@ -195,7 +195,8 @@ class Underfitting(Detector):
     Args:
         max_remaining: Largest share of a constant guess's loss that counts as learned something.
             Regressions on real tables often keep 0.5 to 0.7 of it for good.
-        min_losses: Least number of recorded training losses; at least 10.
+        min_steps: Least number of optimizer steps between the first and the last of at least ten
+            recorded losses; at least 10.
 
     Raises:
         ThresholdError: If an argument is out of range.
@@ -203,11 +204,11 @@ class Underfitting(Detector):
 
     condition: ClassVar[str] = "underfitting"
     max_remaining: float = 0.85
-    min_losses: int = 50
+    min_steps: int = 100
 
     def __post_init__(self) -> None:
         in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
-        in_range("min_losses", self.min_losses, 10, float("inf"))
+        in_range("min_steps", self.min_steps, 10, float("inf"))
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that losses, or the loss of a constant guess, are missing."""
@@ -220,9 +221,12 @@ class Underfitting(Detector):
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
         chance = trace.facts.chance_loss
-        values = [value for _, value in curve(trace)]
-        if chance is None or chance <= 0 or len(values) < self.min_losses:
+        points = curve(trace)
+        if chance is None or chance <= 0 or len(points) < 10:
             return ()
+        if points[-1][0] - points[0][0] < self.min_steps:
+            return ()
+        values = [value for _, value in points]
         half = [value / chance for value in values[len(values) // 2 :]]
         left = median(half[-max(5, len(values) // 10) :])
         trend, spread = slope(half), noise(half)

@@ -18,8 +18,7 @@ from fitwell.detectors.layers import (
     decades,
     middle,
     sampled_steps,
-    sensitivity,
-    trained_layers,
+    sensitivities,
 )
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -101,11 +100,17 @@ class VanishingGradients(Detector):
             return ()
         steps = sampled_steps(trace)
         late = steps[-max(1, len(steps) // 3) :]
+        found = sensitivities(trace)
         for window in (steps[:_EARLY], late):
-            values = _profile(trace, window)
+            values = _profile(found, window)
             if self._vanished(values, proven=remaining_loss(trace) is not None):
-                return (self._finding(trace, values, since=window[0]),)
+                return (self._finding(trace, values, since=self._begin(found, window)),)
         return ()
+
+    def _begin(self, found: Mapping[str, Mapping[int, float]], window: Sequence[int]) -> int:
+        """First step of a window that shows it by itself."""
+        shown = (s for s in window if self._vanished(_profile(found, [s]), proven=True))
+        return next(shown, window[0])
 
     def _vanished(self, values: Mapping[str, float], *, proven: bool) -> bool:
         if not values:
@@ -210,9 +215,11 @@ class ExplodingGradients(Detector):
         if not steps or (remaining is not None and remaining < self.max_remaining):
             return ()
         late = steps[-max(1, len(steps) // 3) :]
+        normalized = {layer.name for layer in trace.facts.layers if layer.normalized}
+        found = {n: v for n, v in sensitivities(trace).items() if n not in normalized}
         best: tuple[float, str, int] | None = None
         for window in (steps[:1], steps[:_EARLY], late):
-            values = _profile(trace, window, skip_normalized=True)
+            values = _profile(found, window)
             if values:
                 name = max(values, key=values.__getitem__)
                 if best is None or values[name] > 3 * best[0]:
@@ -276,20 +283,13 @@ class ExplodingGradients(Detector):
         )
 
 
-def _profile(
-    trace: Trace, steps: Sequence[int], *, skip_normalized: bool = False
-) -> dict[str, float]:
+def _profile(found: Mapping[str, Mapping[int, float]], steps: Sequence[int]) -> dict[str, float]:
     """Return layer -> median sensitivity over some steps, in the order of execution."""
-    wanted = set(steps)
-    found = {}
-    for layer in trained_layers(trace):
-        if skip_normalized and layer.normalized:
-            continue
-        values = [v for step, v in sensitivity(trace, layer.name).items() if step in wanted]
-        typical = middle(values)
-        if math.isfinite(typical):
-            found[layer.name] = typical
-    return found
+    medians = {
+        name: middle([values[step] for step in steps if step in values])
+        for name, values in found.items()
+    }
+    return {name: value for name, value in medians.items() if math.isfinite(value)}
 
 
 def _fall(profile: Sequence[float]) -> float:

@@ -15,27 +15,31 @@ def trained_layers(trace: Trace) -> tuple[LayerFact, ...]:
     return tuple(layer for layer in trace.facts.layers if layer.trainable and layer.in_optimizer)
 
 
-def by_step(trace: Trace, quantity: Quantity, module: str = "") -> dict[int, float]:
-    """Return step -> value of one quantity of one layer."""
-    return dict(trace.series(quantity, module))
-
-
-def sensitivity(trace: Trace, module: str = "") -> dict[int, float]:
-    """Return step -> how strongly the loss answers to a relative change of a layer's weights.
+def sensitivities(trace: Trace) -> dict[str, dict[int, float]]:
+    """Return layer -> step -> how strongly the loss answers to a relative change of its weights.
 
     It is |gradient| · |weights| / reference loss: the largest relative change of the loss for a
     relative change of the weights, to first order. It has no unit: scaling the loss, or scaling
     weights that a normalisation follows, leaves it alone. Around the start of a sound network it
     is between 0.01 and 10. The reference is the loss of a constant guess where it is known, else
     the first loss, else 1.
+
+    Only trained layers are given, in order of execution.
     """
     reference = reference_loss(trace) or 1.0
-    weights = by_step(trace, Quantity.WEIGHT_NORM, module)
-    return {
-        step: gradient * weights[step] / reference
-        for step, gradient in trace.series(Quantity.GRADIENT_NORM, module)
-        if step in weights
+    read: dict[Quantity, dict[tuple[str, int], float]] = {
+        Quantity.GRADIENT_NORM: {},
+        Quantity.WEIGHT_NORM: {},
     }
+    for row in trace:
+        if row.quantity in read and row.module:
+            read[row.quantity][row.module, row.step] = row.value
+    found: dict[str, dict[int, float]] = {layer.name: {} for layer in trained_layers(trace)}
+    weights = read[Quantity.WEIGHT_NORM]
+    for (name, step), gradient in read[Quantity.GRADIENT_NORM].items():
+        if name in found and (name, step) in weights:
+            found[name][step] = gradient * weights[name, step] / reference
+    return found
 
 
 def middle(values: Sequence[float]) -> float:

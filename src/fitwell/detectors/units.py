@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar, final
 
-from fitwell.detectors.curves import has_learned
+from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import SEVERITIES, Finding, Quantity, Row, Severity, Trace
@@ -24,16 +24,17 @@ class DeadUnits(Detector):
 
     Natural sparsity is not death: a unit that fires for a few samples only is alive, and a
     trained network keeps some silent units at no cost. Hence the share must be large, over many
-    samples, in the last recorded steps; and in a network that has learned, it must be nearly all
-    of a layer.
+    samples, in the last recorded steps; and where the network has learned, or nothing is known of
+    learning yet, it must be nearly all of a layer.
 
     Evidence: ``dead_share`` of the worst layer, ``samples`` pooled, ``first_share`` at the start.
 
     Args:
         max_dead: Largest tolerated share of dead units in a layer, in [0, 1]. At 0.5 SageMaker
             Debugger calls a layer dead; sound networks of ours stayed below 0.3.
-        max_dead_learned: The same for a network that has learned, in [0, 1]: it may be too wide
-            for its task and no worse for it.
+        max_dead_unproven: The same for a network that has learned, which may be too wide for its
+            task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
+            PyTorch makes them have 0.6 silent on one batch, and learn.
         min_samples: Least number of samples pooled; at least 1. With fewer, rare units look dead.
         window: Number of most recent recorded steps whose median share counts; at least 1.
 
@@ -46,13 +47,13 @@ class DeadUnits(Detector):
 
     condition: ClassVar[str] = "dead_units"
     max_dead: float = 0.5
-    max_dead_learned: float = 0.9
+    max_dead_unproven: float = 0.9
     min_samples: int = 32
     window: int = 5
 
     def __post_init__(self) -> None:
         in_range("max_dead", self.max_dead, 0, 1)
-        in_range("max_dead_learned", self.max_dead_learned, 0, 1)
+        in_range("max_dead_unproven", self.max_dead_unproven, 0, 1)
         in_range("min_samples", self.min_samples, 1, float("inf"))
         in_range("window", self.window, 1, float("inf"))
 
@@ -62,7 +63,8 @@ class DeadUnits(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
-        limit = self.max_dead_learned if has_learned(trace) else self.max_dead
+        unproven = has_learned(trace) or remaining_loss(trace) is None
+        limit = self.max_dead_unproven if unproven else self.max_dead
         worst: dict[str, float] = {}
         samples, first = 0, 0.0
         since: list[int] = []

@@ -75,8 +75,11 @@ def operate(
     items: list[Change] = []
     keys = {key: key for key in model.state_dict()}
     done: list[Operation] = []
+    editing = [remedy for remedy in remedies if "edit" in remedy.seams()]
+    if not editing:
+        return Changes(), ()
     before = anatomy.inspect(model, example_input)
-    for remedy in remedies:
+    for remedy in editing:
         edits = tuple(remedy.edit(before))
         if not edits:
             continue

@@ -99,7 +99,7 @@ def _of_layers(remedy: BatchNorm | Dropout, model: nn.Module) -> list[str]:
     if isinstance(remedy, Dropout):
         rates = [m.p for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
         active = sum(rate > 0 for rate in rates)
-        return [f"has {active} layer{'s' * (active != 1)} that drop in training"] if rates else []
+        return [f"has {active} layer{'s' * (active != 1)} active in training"] if rates else []
     seen = [
         int(m.num_batches_tracked)
         for m in model.modules()

@@ -75,10 +75,10 @@ class Augment(Remedy):
 
     def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Return the changed batch and the same targets."""
-        dimensions = x.dim() if isinstance(x, Tensor) else None
-        expected = {k: d for d, k in _KIND_OF_DIMENSIONS.items()} | {"bag": 2}
-        kind = self.kind if self.kind != "auto" else _KIND_OF_DIMENSIONS.get(dimensions or 0, "")
-        if dimensions != expected.get(kind) or not x.is_floating_point():
+        expected = {kind: count for count, kind in _KIND_OF_DIMENSIONS.items()} | {"bag": 2}
+        count = x.dim() if isinstance(x, Tensor) and x.is_floating_point() else 0
+        kind = _KIND_OF_DIMENSIONS.get(count, "") if self.kind == "auto" else self.kind
+        if count != expected.get(kind):
             raise BadInput(
                 "Augment needs a batch of floating-point images (4 dimensions), sequences (3) or "
                 f"rows (2): got {_described(x)} for kind {self.kind!r}."

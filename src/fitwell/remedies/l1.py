@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fitwell.errors import in_range
 from fitwell.interfaces import Plain, Remedy, Stage
@@ -59,8 +59,7 @@ def soft_threshold(
     """Draw every value towards zero by rate * strength, and stop at zero."""
     values, step = list(parameters.values()), rate * strength
     if isinstance(step, Tensor):
-        drawn = tuple(value - value.clamp(-step, step) for value in values)
+        drawn = [value - value.clamp(-step, step) for value in values]
     else:
-        inner = torch._foreach_clamp_max(torch._foreach_clamp_min(values, -step), step)
-        drawn = torch._foreach_sub(values, inner)
+        drawn = [F.softshrink(value, step) for value in values]
     return dict(zip(parameters, drawn, strict=True))

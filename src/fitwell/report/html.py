@@ -71,6 +71,7 @@ def cure_page(record: CureRecord) -> str:
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
         trials=_trials(record),
+        tried=count(len(record.trials), "trial"),
         about=_about(task),
         notes=(*task.notes, *record.notes),
     )

@@ -70,16 +70,6 @@ def band(runs: Sequence[RunRecord]) -> Band:
     )
 
 
-def finite_values(bands: Iterable[Band]) -> list[float]:
-    """Return every number that the bands draw."""
-    return [
-        value
-        for one in bands
-        for point in (*one.train, *one.validation)
-        for value in (point.low, point.high)
-    ]
-
-
 def paired_differences(untreated: ArmRecord, arm: ArmRecord, task: TaskRecord) -> list[float]:
     """Return how much better each seed of an arm did than the same seed untreated."""
     before = {run.seed: run.test.metric for run in untreated.runs if run.test is not None}

@@ -64,7 +64,7 @@ class Headline:
     """The outcome in one number and one sentence.
 
     Args:
-        number: The proven improvement, as ``"+4.9 points"``.
+        number: The proven improvement, as ``"+4.9 points"``; or a word where there is none.
         sentence: What it means, standing alone.
         tone: Whether that is good news.
     """
@@ -97,8 +97,8 @@ def remedy_sentence(spec: RemedySpec) -> str:
 
 
 def recipe_label(recipe: Sequence[RemedySpec]) -> str:
-    """Return the remedies of a recipe joined by plus signs; ``"nothing"`` if it is empty."""
-    return " + ".join(remedy_label(spec) for spec in recipe) or "nothing"
+    """Return the remedies of a recipe joined by plus signs; ``"untreated"`` if it is empty."""
+    return " + ".join(remedy_label(spec) for spec in recipe) or "untreated"
 
 
 def some_of(names: Sequence[str], limit: int = 3) -> str:
@@ -167,7 +167,8 @@ def study_headline(task: TaskRecord, arms: Iterable[ArmRecord]) -> Headline:
     helping = [verdict for verdict in verdicts if verdict.outcome == "helps"]
     best = max(helping or verdicts, key=lambda verdict: verdict.effect.mean)
     tone: Tone = "good" if helping else "bad" if best.outcome == "hurts" else "neutral"
-    return Headline(improvement(best.effect.mean, task.metric), study_sentence(best, task), tone)
+    number = improvement(best.effect.mean, task.metric)
+    return Headline(best.outcome if tone == "neutral" else number, study_sentence(best, task), tone)
 
 
 def cure_headline(record: CureRecord) -> Headline:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import final
@@ -143,12 +143,3 @@ class Bench:
     def _note(self, done: Done) -> None:
         if isinstance(done, RunRecord):
             self._seconds.append(done.seconds)
-
-
-def runs_of(
-    bench: Bench, arm: Job, seeds: Sequence[int], *, share: float | None = None
-) -> tuple[RunRecord, ...]:
-    """Return the runs of one arm over seeds; fewer where the budget ends or a remedy cannot serve."""
-    jobs = [replace(arm, seed=seed) for seed in seeds]
-    done = bench.run(jobs, share=share)
-    return tuple(result for result in done.values() if isinstance(result, RunRecord))

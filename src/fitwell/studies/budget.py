@@ -119,9 +119,9 @@ class Budget:
         """
         if self.runs is not None and self.runs_spent + 1 > max(1.0, share * self.runs):
             return False
-        if self.seconds is not None and cost is not None:
-            if self.elapsed + cost > share * (self.search_seconds or 0.0):
-                return False
+        limit = self.search_seconds
+        if limit is not None and cost is not None and self.elapsed + cost > share * limit:
+            return False
         self.runs_spent += 1
         return True
 

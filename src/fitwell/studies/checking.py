@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import final
+from functools import partial
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -58,7 +59,7 @@ def examine(task: Task, *, seed: int, device: str = "cpu") -> Examination:
         with watch(model, optimizer, overhead=1.0) as watched:
             describe(watched, task)
             watches.append(watched)
-            yield lambda **numbers: watched.log(**_named(numbers, task.metric_name))
+            yield partial(_tell, watched, task.metric_name)
 
     job = Job((), seed, arm="untreated")
     run = fit(task, job, observer=watching, device=device).run
@@ -117,6 +118,9 @@ def _gravity(finding: Finding) -> tuple[int, float]:
     return SEVERITIES.index(finding.severity), finding.confidence
 
 
-def _named(numbers: dict[str, float], metric: str) -> dict[str, float]:
-    """Rename ``train_metric`` to the metric's own name, as ``train_accuracy``."""
-    return {name.replace("_metric", f"_{metric}"): value for name, value in numbers.items()}
+def _tell(watched: Watch, metric: str, **numbers: float) -> None:
+    """Log what an epoch ended with, the metric under its own name, as ``train_accuracy``."""
+    renamed: dict[str, Any] = {
+        name.replace("_metric", f"_{metric}"): value for name, value in numbers.items()
+    }
+    watched.log(**renamed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, final
 
 from fitwell.errors import OutputError, require
-from fitwell.records import Curves, RunRecord, Score
+from fitwell.records import Curves, RemedySpec, RunRecord, Score
 from fitwell.studies.training import Job
 
 STUDY = "fitwell"
@@ -101,18 +101,22 @@ class Store:
         """Keep the result of a job, and what the clock said when it ended."""
         floats = self._optuna.distributions.FloatDistribution(1e-6, 1e6, log=True)
         integers = self._optuna.distributions.IntDistribution(0, 2**31)
-        ran = isinstance(done, RunRecord)
+        states = self._optuna.trial.TrialState
+        state, value = states.FAIL, None
         attributes: dict[str, Any] = {
             "recipe": " + ".join(map(str, job.recipe)) or "untreated",
             "job": _written(job),
             "clock": clock,
-            "record" if ran else "refused": asdict(done) if ran else done.reason,
         }
-        states = self._optuna.trial.TrialState
+        if isinstance(done, RunRecord):
+            state, value = states.COMPLETE, done.validation.metric
+            attributes["record"] = asdict(done)
+        else:
+            attributes["refused"] = done.reason
         self._study.add_trial(
             self._optuna.trial.create_trial(
-                state=states.COMPLETE if ran else states.FAIL,
-                value=done.validation.metric if isinstance(done, RunRecord) else None,
+                state=state,
+                value=value,
                 params={"rate": job.rate, "seed": job.seed},
                 distributions={"rate": floats, "seed": integers},
                 user_attrs=attributes,
@@ -121,13 +125,8 @@ class Store:
         self._memory.put(job, done, clock=clock)
 
 
-def run_to_dict(run: RunRecord) -> dict[str, Any]:
-    """Return a run as JSON-ready data."""
-    return asdict(run)
-
-
 def run_from_dict(data: Mapping[str, Any]) -> RunRecord:
-    """Read what :func:`run_to_dict` wrote, also after a passage through JSON."""
+    """Read a run that ``dataclasses.asdict`` has spelled out, also after a passage through JSON."""
     values = dict(data)
     curves = {name: tuple(points) for name, points in values["curves"].items()}
     return RunRecord(
@@ -152,7 +151,5 @@ def _written(job: Job) -> str:
 
 
 def _read(text: str) -> Job:
-    from fitwell.records import RemedySpec
-
     data = json.loads(text)
     return Job(**data | {"recipe": tuple(map(RemedySpec.from_dict, data["recipe"]))})

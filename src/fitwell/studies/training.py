@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from fitwell.recipe import Recipe, Treated
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
@@ -166,7 +166,7 @@ def without_test(task: Task) -> Task:
 def evaluate(task: Task, model: nn.Module, split: Split) -> Score:
     """Return metric and mean loss of a network in evaluation mode."""
     model.eval()
-    outputs = torch.cat([model(rows) for rows in split.x.split(EVALUATION_ROWS)])
+    outputs = torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
     model.train()
     return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
 
@@ -183,9 +183,7 @@ class _Course:
         self.subset = _subset(self.train, len(self.validation))
         self.treated = self._treated()
         self.model: nn.Module = self.treated.model
-        self.optimizer: Optimizer = self.treated.optimizer(
-            partial(task.make_optimizer, rate=job.rate)
-        )
+        self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.epochs = 0
         self.best_epoch = -1
         self.best = Score(-math.inf, math.inf)
@@ -284,6 +282,20 @@ def chance(task: Task, split: Split) -> Score:
         share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
         outputs = share.clamp_min(1e-6).log().expand(len(split), count)
     return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+
+
+def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:
+    """Return the task's optimizer, updating all values of a parameter in one pass.
+
+    PyTorch's fused kernels compute the same update, in two thirds of a small network's time.
+    """
+    optimizer = task.make_optimizer(params, rate)
+    if type(optimizer) in (SGD, Adam, AdamW):
+        for group in optimizer.param_groups:
+            free = group["fused"] is None and not (group["foreach"] or group["differentiable"])
+            if free and all(p.is_floating_point() for p in group["params"]):
+                group["fused"] = True
+    return optimizer
 
 
 def _subset(split: Split, rows: int) -> Split:

@@ -117,7 +117,7 @@ def date_format(values: Sequence[object]) -> str | None:
         return "iso"
     if not all(isinstance(value, str) for value in cells):
         return None
-    spelled = [str(value) for value in cells]
+    spelled = sorted({str(value) for value in cells})
     fitting = [f for f in DATE_FORMATS if _parsed(spelled[0], f) is not None]
     return next((f for f in fitting if all(_parsed(s, f) is not None for s in spelled)), None)
 
@@ -129,16 +129,18 @@ def as_dates(values: Sequence[object], form: str, column: str) -> list[datetime 
         TaskError: If a cell is no date of this format.
     """
     dates: list[datetime | None] = []
+    known: dict[object, datetime] = {}
     for row, value in enumerate(values):
         if is_missing(value):
             dates.append(None)
             continue
-        read = _date(value, form)
+        read = known.get(value) or _date(value, form)
         if read is None:
             raise TaskError(
                 f"Column {column!r} holds dates such as {_example(form)}, "
                 f"but row {row + 1} has {value!r}."
             )
+        known[value] = read
         dates.append(read.replace(tzinfo=None))
     return dates
 

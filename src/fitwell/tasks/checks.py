@@ -127,7 +127,8 @@ def _run(model: nn.Module, x: Tensor) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            outputs: Any = model.train()(x)
+            device = next((parameter.device for parameter in model.parameters()), x.device)
+            outputs: Any = model.train()(x.to(device))
         except Exception as error:
             raise TaskError(
                 f"The network cannot take a batch of shape {tuple(x.shape)}: {_said(error)}"
@@ -137,7 +138,7 @@ def _run(model: nn.Module, x: Tensor) -> Tensor:
             f"The network must return one tensor, got {type(outputs).__name__}: "
             "return the output that the loss takes."
         )
-    return outputs
+    return outputs.to(x.device)
 
 
 def _shape_fits(outputs: Tensor, y: Tensor, data: Data, loss: Loss) -> None:

@@ -61,8 +61,9 @@ def _numbered(numbers: NDArray[Any]) -> bool:
 
 def _is_text(cells: Sequence[object]) -> bool:
     """Whether strings are free text: several words, and seldom the same."""
-    spoken = sum(len(words_of(cell)) for cell in cells) / len(cells)
-    return spoken >= WORDY and len(set(cells)) > max(20, len(cells) / 10)
+    if len(set(cells)) <= max(20, len(cells) / 10):
+        return False
+    return sum(len(words_of(cell)) for cell in cells) >= WORDY * len(cells)
 
 
 def fitted(name: str, values: Sequence[object]) -> Encoder:

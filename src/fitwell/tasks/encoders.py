@@ -218,11 +218,15 @@ def _part(moment: datetime, part: str) -> float:
 @final
 @dataclass(frozen=True)
 class Text(Encoder):
-    """Free text as the weights of its words (tf-idf), of length 1 a row.
+    """Free text as the weights of its words (tf-idf), of one length a row.
+
+    The length is the root of the number of known words in a training row, so that a word that is
+    there counts about 1, as much as other inputs do.
 
     Args:
         words: Words with an input of their own.
         weights: Inverse document frequency of every word: ln((1 + n) / (1 + rows with it)) + 1.
+        length: Euclidean length of a row that has a known word; at least 1.
 
     References:
         Salton and Buckley, "Term-weighting approaches in automatic text retrieval", 1988; the
@@ -232,15 +236,17 @@ class Text(Encoder):
     kind: ClassVar[str] = "text"
     words: tuple[str, ...]
     weights: tuple[float, ...]
+    length: float
 
     @classmethod
     def fit(cls, column: str, values: Sequence[object]) -> Text:
         """Learn the words of training rows: the 256 in most rows, each in at least two."""
         counts = Counter(word for value in values for word in set(words_of(value)))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        kept = sorted((w, n) for w, n in ranked[:MAX_WORDS] if n > 1)
+        kept = sorted((word, n) for word, n in ranked[:MAX_WORDS] if n > 1)
         weights = tuple(math.log((1 + len(values)) / (1 + n)) + 1 for _, n in kept)
-        return cls(column, tuple(word for word, _ in kept), weights)
+        a_row = sum(n for _, n in kept) / max(1, len(present(values)))
+        return cls(column, tuple(word for word, _ in kept), weights, math.sqrt(max(1.0, a_row)))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -257,7 +263,7 @@ class Text(Encoder):
                     encoded[row, places[word]] += 1.0
         encoded *= np.array(self.weights)
         lengths = np.linalg.norm(encoded, axis=1, keepdims=True)
-        weighted: Floats = encoded / np.where(lengths > 0, lengths, 1.0)
+        weighted: Floats = self.length * encoded / np.where(lengths > 0, lengths, 1.0)
         return weighted
 
 

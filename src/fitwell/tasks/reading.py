@@ -25,7 +25,7 @@ TEXT = frozenset({".csv", ".tsv", ".tab", ".txt"})
 _SAMPLE_CHARACTERS = 200_000
 _CHUNK = 50_000
 _ENCODINGS = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "koi8_r"),
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254"),
     *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "utf_16_le", "utf_16_be"),
 ]
 """Encodings that tables are really saved in; guesses among all of them go astray."""

@@ -5,6 +5,7 @@ Nothing here sees features or models: arrays of labels and group numbers in, row
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -45,6 +46,8 @@ def split_rows(
         free = random.permutation(np.flatnonzero((side < 0) & (strata == stratum)))
         sizes = _sizes(quota, len(free))
         side[free] = np.repeat(np.arange(len(shares)), sizes)
+    if groups is not None:
+        _fill_empty(side, groups, len(shares))
     sides = [np.flatnonzero(side == s) for s in range(len(shares))]
     if any(len(rows) == 0 for rows in sides):
         count = len(strata) if groups is None else len(np.unique(groups))
@@ -144,20 +147,28 @@ def _place_groups(
     side: Ints, strata: Ints, groups: Ints, quotas: Ints, random: np.random.Generator
 ) -> None:
     """Put every group of several rows where most is wanting, the largest first."""
-    order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    several = [rows for rows in members if len(rows) > 1]
-    singles = len(members) - len(several)
-    several = [several[i] for i in random.permutation(len(several))]
+    members = _members(groups)
+    several = [members[i] for i in random.permutation(len(members)) if len(members[i]) > 1]
     several.sort(key=len, reverse=True)
     totals = np.maximum(quotas.sum(1, keepdims=True), 1)
-    empty = np.ones(quotas.shape[1], dtype=bool)
-    for placed, rows in enumerate(several):
+    for rows in several:
         counts = np.bincount(strata[rows], minlength=len(quotas))
-        wanting = (counts[:, None] * quotas / totals).sum(0)
-        if empty.any() and len(several) - placed + singles <= empty.sum():
-            wanting[~empty] = -np.inf
-        best = int(wanting.argmax())
+        best = int((counts[:, None] * quotas / totals).sum(0).argmax())
         side[rows] = best
-        empty[best] = False
         quotas[:, best] -= counts
+
+
+def _fill_empty(side: Ints, groups: Ints, sides: int) -> None:
+    """Give an empty side the smallest group of the side that has most groups."""
+    members = _members(groups)
+    for empty in set(range(sides)) - set(side.tolist()):
+        held = Counter(int(side[rows[0]]) for rows in members)
+        richest, count = held.most_common(1)[0]
+        if count > 1:
+            side[min((rows for rows in members if side[rows[0]] == richest), key=len)] = empty
+
+
+def _members(groups: Ints) -> list[Ints]:
+    """Row numbers of every group."""
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)

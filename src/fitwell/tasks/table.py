@@ -228,7 +228,8 @@ def _sides(
     same = _equal_rows(frame, column, choices)
     if choices.time is not None:
         said.append(
-            f"Rows were split by {choices.time!r}: the earliest train, the latest test; it is no input."
+            f"Rows were split by {choices.time!r}, which is no input: the earliest train, the "
+            "latest test."
         )
         times = _times(frame.get_column(choices.time))
         return _without_copies(split_by_time(times, shares=SHARES), same, said)

@@ -88,6 +88,11 @@ class Task:
         self._make_optimizer = _optimizer_of(optimizer)
         self._given: tuple[Given | Data, Given | None, Given | None] = (train, validation, test)
         checks.metric_fits(self._metric, self._loss)
+        if isinstance(train, Data) and (validation is not None or test is not None):
+            raise TaskError(
+                "Prepared data hold validation and test rows already: leave validation= and test= "
+                "out, or give train as (X, y)."
+            )
         self.name = name
         self.make_model = make_model
         self.batch_size = batch_size

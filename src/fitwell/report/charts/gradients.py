@@ -34,7 +34,7 @@ def gradient_figure(trace: Trace) -> Figure | None:
         "right. The brighter, the larger the norm of the gradient that a layer's weights receive; "
         "every step of the colour scale is a constant factor. A column that darkens towards "
         "the top shows a gradient that vanishes on its way back, one that brightens a gradient "
-        "that explodes. Columns are the sampled steps, which are densest at the start. Red is a "
+        "that explodes. Columns are sampled steps, often densest at the start. Red is a "
         "value that is not finite, grey a gradient of exactly zero.",
         words,
         Data(
@@ -88,7 +88,9 @@ def _gradient_panel(grid: Grid) -> Spec:
         "norm:Q",
         title="norm of the gradient",
         scale=alt.Scale(type="log"),
-        legend=alt.Legend(orient="top", direction="horizontal", format="~e", tickCount=4),
+        legend=alt.Legend(
+            orient="top", direction="horizontal", format="~e", labelOverlap=True, **_decades(grid)
+        ),
     )
     hints = tips(alt, "layer", "steps", "norm", "state")
     return sized(
@@ -116,3 +118,13 @@ def _gradient_row(grid: Grid, layer: str) -> tuple[str, ...]:
 
 def _steps(first: int, last: int) -> str:
     return f"{first:,}" if first == last else f"{first:,} to {last:,}"
+
+
+def _decades(grid: Grid) -> dict[str, list[float]]:
+    """Powers of ten for the legend, five at most; left to Vega where there are fewer than two."""
+    sizes = [math.log10(cell.value) for cell in grid.cells if cell.state == "positive"]
+    if not sizes:
+        return {}
+    powers = range(math.ceil(min(sizes)), math.floor(max(sizes)) + 1)
+    shown = powers[:: max(1, math.ceil(len(powers) / 5))]
+    return {"values": [10.0**power for power in shown]} if len(shown) > 1 else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from fitwell.errors import require
@@ -11,17 +12,19 @@ from fitwell.records import ArmRecord, TaskRecord
 from fitwell.report.charts.figure import Data, Figure, Panel, Spec
 from fitwell.report.charts.vega import drawable, sized, tips
 from fitwell.report.numbers import count, quantity
-from fitwell.report.series import Band, band, finite_values
+from fitwell.report.series import Band, band
+
+MAX_PEAK = 30.0
+"""Largest loss, as a multiple of the median validation loss, that a linear scale can show."""
 
 
 def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     """Draw training and validation loss of each arm over the epochs; None without curves."""
     bands = [(arm.name, band(arm.runs)) for arm in arms]
     bands = [(name, drawn) for name, drawn in bands if drawn.train and drawn.validation]
-    values = finite_values(drawn for _, drawn in bands)
-    if not values:
+    if not bands:
         return None
-    scale = _loss_scale(values)
+    scale = _loss_scale([drawn for _, drawn in bands])
     panels = tuple(
         Panel(f"{name}: {_gap_text(drawn)}", _loss_panel(drawn, task, scale))
         for name, drawn in bands
@@ -84,12 +87,16 @@ def _loss_panel(drawn: Band, task: TaskRecord, scale: Mapping[str, Any]) -> Spec
     return sized(alt.layer(*layers), 240)
 
 
-def _loss_scale(values: Sequence[float]) -> dict[str, Any]:
-    """One scale for all panels; logarithmic where a linear one would hide all but the peak."""
-    low, high = min(values), max(values)
-    positive = sorted(value for value in values if value > 0)
-    if low >= 0 and positive and high > 30 * positive[len(positive) // 2]:
-        return {"type": "log", "domain": [max(positive[0], high * 1e-12), high]}
+def _loss_scale(bands: Sequence[Band]) -> dict[str, Any]:
+    """One scale for all panels; logarithmic where a peak would flatten the validation curves.
+
+    A training loss that goes to zero is no reason: on a logarithmic scale it would fill the panel.
+    """
+    points = [point for drawn in bands for point in (*drawn.train, *drawn.validation)]
+    low, high = min(point.low for point in points), max(point.high for point in points)
+    usual = median(point.mean for drawn in bands for point in drawn.validation)
+    if low > 0 and high > MAX_PEAK * usual:
+        return {"type": "log", "domain": [max(low, high * 1e-12), high]}
     return {"type": "linear", "domain": [min(0.0, low), high], "nice": True}
 
 

@@ -1,0 +1,62 @@
+import math
+import random
+
+import pytest
+
+from fitwell.detectors.curves import (
+    aligned,
+    curve,
+    noise,
+    reference_loss,
+    remaining_loss,
+    slope,
+    smoothed,
+)
+from fitwell.records import Quantity, Row, Trace
+from fitwell.testing.made_traces import curves
+
+
+def test_rows_of_one_step_are_averaged_by_their_counts():
+    rows = [Row(0, Quantity.LOSS, 1.0, count=30), Row(0, Quantity.LOSS, 4.0, count=10)]
+    assert curve(Trace(rows)) == [(0, 1.75)]
+
+
+def test_steps_with_a_nan_are_left_out():
+    assert curve(curves([1.0, math.nan, 3.0])) == [(0, 1.0), (20, 3.0)]
+
+
+def test_training_is_averaged_since_the_evaluation_before():
+    rows = [Row(s, Quantity.LOSS, float(s)) for s in range(10)]
+    rows += [Row(s, Quantity.LOSS, 0.5, phase="validation") for s in (4, 9)]
+    assert aligned(Trace(rows), Quantity.LOSS) == [(4, 2.0, 0.5), (9, 7.0, 0.5)]
+
+
+@pytest.mark.parametrize("deviation", [0.01, 1.0])
+def test_noise_is_the_deviation_around_any_straight_line(deviation):
+    draw = random.Random(0)
+    values = [5 - 3 * i + draw.gauss(0, deviation) for i in range(4000)]
+    assert noise(values) == pytest.approx(deviation, rel=0.08)
+
+
+def test_four_values_are_all_noise():
+    assert noise([1.0, 1.0, 1.0, 1.0]) == math.inf
+
+
+def test_slope_is_the_change_from_first_to_last():
+    assert slope([1.0, 2.0, 3.0]) == pytest.approx(2.0)
+    assert slope([7.0]) == 0.0
+
+
+def test_a_running_median_drops_a_spike():
+    assert smoothed([1.0, 1.0, 9.0, 1.0, 1.0]) == [1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_the_reference_is_the_constant_guess_or_else_the_first_loss():
+    assert reference_loss(curves([3.0, 1.0], chance=2.0)) == 2.0
+    assert reference_loss(curves([3.0, 1.0], chance=None)) == 3.0
+    assert reference_loss(Trace()) is None
+
+
+def test_what_remains_needs_two_losses():
+    assert remaining_loss(curves([3.0])) is None
+    assert remaining_loss(curves([3.0] * 10 + [0.5] * 10, chance=2.0)) == 0.25

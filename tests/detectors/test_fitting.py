@@ -1,0 +1,152 @@
+import math
+import random
+
+import pytest
+
+from fitwell.detectors import Overfitting, Underfitting
+from fitwell.errors import ThresholdError
+from fitwell.records import Facts, Quantity, Row, Trace
+from fitwell.testing import DetectorContract
+from fitwell.testing.made_traces import curves
+
+STEPS = range(30)
+FALLING = [math.exp(-i / 3) for i in STEPS]
+
+
+def overfitted(gap: float) -> Trace:
+    """Training falls to nothing, validation falls with it to ``gap`` and stays."""
+    return curves(FALLING, [max(f, gap) for f in FALLING])
+
+
+class TestOverfitting(DetectorContract):
+    def detector(self):
+        return Overfitting()
+
+    def sick(self):
+        return curves(
+            FALLING, [0.3 + 0.01 * i + 0.7 * f for i, f in zip(STEPS, FALLING, strict=True)]
+        )
+
+    def healthy(self):
+        return curves(FALLING, [f + 0.03 for f in FALLING])
+
+
+@pytest.mark.parametrize(("gap", "found"), [(0.119, 0), (0.121, 1)])
+def test_a_gap_counts_from_twelve_hundredths_of_a_constant_guess_on(gap, found):
+    assert len(list(Overfitting().detect(overfitted(gap)))) == found
+
+
+def test_the_gap_is_measured_against_the_loss_of_a_constant_guess():
+    trace = overfitted(0.2)
+    larger = Trace(trace.rows, Facts(chance_loss=4.0))
+    assert list(Overfitting().detect(trace))
+    assert not list(Overfitting().detect(larger))
+
+
+def test_a_noisy_flat_gap_is_no_overfitting():
+    draw = random.Random(1)
+    training = [0.2 + draw.gauss(0, 0.1) for _ in range(60)]
+    validation = [0.35 + draw.gauss(0, 0.1) for _ in range(60)]
+    assert not list(Overfitting().detect(curves(training, validation)))
+
+
+def test_a_gap_that_was_there_from_the_start_is_no_overfitting():
+    assert not list(Overfitting().detect(curves([0.3] * 30, [0.9] * 30)))
+
+
+def test_training_must_be_far_below_validation():
+    assert not list(
+        Overfitting().detect(
+            curves([0.5 + f / 2 for f in FALLING], [0.9 + f / 10 for f in FALLING])
+        )
+    )
+
+
+def test_validation_that_still_falls_is_left_alone():
+    validation = [1.0 - 0.02 * i for i in STEPS]
+    assert not list(Overfitting().detect(curves(FALLING, validation)))
+
+
+def test_a_short_dip_of_validation_is_none():
+    validation = [f + 0.02 for f in FALLING]
+    validation[20] = 0.9
+    assert not list(Overfitting().detect(curves(FALLING, validation)))
+
+
+def test_minibatch_losses_between_evaluations_are_averaged():
+    rows = [Row(s, Quantity.LOSS, 0.01 if s > 40 else 1.0) for s in range(300)]
+    rows += [
+        Row(s, Quantity.LOSS, 0.6 if s > 50 else 1.0, phase="validation") for s in range(9, 300, 10)
+    ]
+    (finding,) = Overfitting().detect(Trace(rows, Facts(chance_loss=1.0)))
+    assert finding.evidence["training"] == pytest.approx(0.01)
+    assert finding.evidence["gap"] == pytest.approx(0.59)
+
+
+@pytest.mark.parametrize(("gap", "found"), [(0.05, 0), (0.15, 1)])
+def test_without_losses_the_metric_is_judged(gap, found):
+    rows = []
+    for i, f in zip(STEPS, FALLING, strict=True):
+        rows += [
+            Row(i, Quantity.METRIC, 1 - 0.9 * f),
+            Row(i, Quantity.METRIC, min(1 - gap, 1 - 0.9 * f), phase="validation"),
+        ]
+    assert len(list(Overfitting().detect(Trace(rows, Facts(metric="accuracy"))))) == found
+
+
+def test_without_validation_it_is_silent_and_says_so():
+    trace = curves(FALLING)
+    assert not list(Overfitting().detect(trace))
+    assert "val_loss" in Overfitting().unjudged(trace)
+
+
+def test_four_evaluations_are_too_few_and_that_is_said():
+    trace = curves(FALLING[:4], [1.0, 0.9, 1.5, 2.0])
+    assert not list(Overfitting().detect(trace))
+    assert "there were 4" in Overfitting().unjudged(trace)
+
+
+def test_since_is_where_half_the_gap_had_opened():
+    validation = [1.0] * 30
+    training = [1.0] * 15 + [0.1] * 15
+    (finding,) = Overfitting().detect(curves(training, validation))
+    assert finding.since == 150
+
+
+class TestUnderfitting(DetectorContract):
+    def detector(self):
+        return Underfitting()
+
+    def sick(self):
+        return curves([0.95] * 100)
+
+    def healthy(self):
+        return curves([0.1 + math.exp(-i / 10) for i in range(100)])
+
+
+@pytest.mark.parametrize(("level", "found"), [(0.84, 0), (0.86, 1)])
+def test_the_loss_must_rest_near_that_of_a_constant_guess(level, found):
+    assert len(list(Underfitting().detect(curves([level] * 100)))) == found
+
+
+def test_a_loss_that_still_falls_is_left_alone():
+    assert not list(Underfitting().detect(curves([1.0 - 0.001 * i for i in range(100)])))
+
+
+@pytest.mark.parametrize(("losses", "found"), [(9, 0), (10, 0), (11, 1)])
+def test_short_runs_are_left_alone(losses, found):
+    """One loss every ten steps: eleven of them span a hundred."""
+    assert len(list(Underfitting().detect(curves([1.0] * losses)))) == found
+
+
+def test_without_the_loss_of_a_constant_guess_it_says_what_is_missing():
+    trace = curves([1.0] * 100, chance=None)
+    assert not list(Underfitting().detect(trace))
+    assert "chance_loss" in Underfitting().unjudged(trace)
+
+
+def test_limits_out_of_range_are_refused():
+    with pytest.raises(ThresholdError, match="min_gap"):
+        Overfitting(min_gap=0.0)
+    with pytest.raises(ThresholdError, match="min_steps"):
+        Underfitting(min_steps=5)

@@ -1,0 +1,169 @@
+"""The printed code does the same as the recipe, weight for weight, without fitwell."""
+
+import builtins
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Generator, nn
+from torch.nn import functional as F
+
+from fitwell.errors import BadInput
+from fitwell.interfaces import Remedy, Stage
+from fitwell.recipe import Recipe
+
+
+def mlp():
+    return nn.Sequential(
+        *(nn.Linear(6, 8), nn.Sigmoid(), nn.Dropout(0.1), nn.Linear(8, 8), nn.Tanh()),
+        nn.Linear(8, 3),
+    )
+
+
+def cnn():
+    act = nn.ReLU()
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3), act, nn.Conv2d(4, 6, 3), act, nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(6 * 4, 10), act, nn.Linear(10, 3)),
+    )
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.LSTM(3, 5, num_layers=2, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0][:, -1])
+
+
+CASES = {
+    "deep": (mlp, (6,), "activation(leaky_relu, slope=0.2)+batch_norm+initialization+clip_norm"),
+    "norms": (mlp, (6,), "layer_norm(eps=0.001)+dropout(0.3)+l1(0.01)+l2(0.1)+clip_value(0.01)"),
+    "coupled": (mlp, (6,), "l2(0.5, decoupled=False)+clip_norm(0.05)+label_smoothing+augment"),
+    "smaller": (mlp, (6,), "shrink(0.5, layers=1)+batch_norm(0.5)+early_stopping(2)"),
+    "images": (cnn, (1, 8, 8), "augment(flip=True)+batch_norm+dropout(0.2)+initialization"),
+    "half": (cnn, (1, 8, 8), "shrink(0.5)+layer_norm+augment(0.9, kind=image)+l2"),
+    "steps": (Recurrent, (7, 3), "initialization+dropout(0.4)+augment(0.8)+clip_norm(0.1)"),
+    "bag": (mlp, (6,), "augment(kind=bag)+activation(prelu)"),
+    "nothing": (mlp, (6,), "untreated"),
+}
+
+
+def run(source):
+    """Execute source in a namespace of its own in which fitwell cannot be imported."""
+
+    def guarded(name, *args, **kwargs):
+        if name.partition(".")[0] == "fitwell":
+            raise ImportError("the printed code must not need fitwell")
+        return original(name, *args, **kwargs)
+
+    original = builtins.__import__
+    namespace = {"__builtins__": {**vars(builtins), "__import__": guarded}, "__name__": "printed"}
+    exec(compile(source, "printed.py", "exec"), namespace)
+    return namespace
+
+
+def assert_same(first, second):
+    first, second = first.state_dict(), second.state_dict()
+    assert list(first) == list(second)
+    for key in first:
+        assert torch.equal(first[key], second[key]), key
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_printed_code_gives_the_same_weights_and_the_same_training(case):
+    make, shape, text = CASES[case]
+    torch.manual_seed(0)
+    model, recipe = make(), Recipe.from_text(text)
+    x, y = torch.randn(12, *shape), torch.arange(12) % 3
+    treated = recipe.apply(model, example_input=x, seed=5)
+    printed = run(recipe.to_code(model, example_input=x, seed=5))
+    state = torch.get_rng_state()
+    twin = printed["treat"](model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert repr(twin) == repr(treated.model)
+    assert_same(twin, treated.model)
+
+    optimizer = treated.optimizer(torch.optim.Adam, lr=0.01)
+    loss_fn = treated.loss(F.cross_entropy)
+    torch.manual_seed(1)
+    for _ in range(4):
+        a, b = treated.batch(x, y)
+        optimizer.zero_grad()
+        loss_fn(treated.model(a), b).backward()
+        optimizer.step()
+    torch.manual_seed(1)
+    train_printed(printed, twin, x, y, steps=4)
+    assert_same(twin, treated.model)
+
+
+def train_printed(printed, model, x, y, *, steps):
+    """The loop that the comment at the end of the printed code shows."""
+    generator = Generator().manual_seed(5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(steps):
+        a, b = printed["on_batch"](x, y, generator) if "on_batch" in printed else (x, y)
+        outputs = model(a)
+        loss = F.cross_entropy(outputs, b)
+        if "training_loss" in printed:
+            loss = printed["training_loss"](loss, outputs, b)
+        optimizer.zero_grad()
+        loss.backward()
+        if "before_step" in printed:
+            printed["before_step"](model)
+        optimizer.step()
+        if "after_step" in printed:
+            printed["after_step"](model, optimizer.param_groups[0]["lr"])
+
+
+def test_only_what_the_recipe_needs_is_printed():
+    x = torch.randn(4, 6)
+    source = Recipe.from_text("clip_norm(2.0)").to_code(mlp(), example_input=x)
+    names = set(run(source)) - {"__builtins__", "__name__", "annotations"}
+    assert names == {
+        *("copy", "Mapping", "torch", "Tensor", "nn", "clip_by_norm", "treat", "before_step")
+    } | ({"__doc__", "__annotations__"} & names)
+    assert "fitwell" not in source
+
+
+def test_printed_early_stopping_stops_and_restores_like_the_recipe():
+    x = torch.randn(4, 6)
+    recipe = Recipe.from_text("early_stopping(2)")
+    model = mlp()
+    treated = recipe.apply(model, example_input=x)
+    printed = run(recipe.to_code(model, example_input=x))
+    best = printed["Best"](twin := printed["treat"](model), printed["should_stop"])
+    for epoch, loss in enumerate([2.0, float("nan"), 1.0, 1.5, 1.5]):
+        for net in (twin, treated.model):
+            with torch.no_grad():
+                net[0].weight.fill_(epoch)
+        assert best.note(loss) == treated.should_stop(val_loss=loss) == (epoch == 4)
+    best.restore()
+    treated.finish()
+    assert_same(twin, treated.model)
+    assert twin[0].weight.unique().tolist() == [2.0]
+
+
+def test_the_usage_at_the_end_is_a_comment_with_the_functions_in_order():
+    recipe = Recipe.from_text("augment+label_smoothing+clip_norm+l2+early_stopping")
+    source = recipe.to_code(mlp(), example_input=torch.randn(4, 6))
+    usage = source[source.index("# Use:") :]
+    words = ["treat(", "on_batch(", "training_loss(", "backward(", "before_step(", "after_step("]
+    places = [usage.index(word) for word in words]
+    assert places == sorted(places)
+    assert all(line.startswith("#") for line in usage.splitlines())
+
+
+def test_a_remedy_without_plain_functions_cannot_be_printed():
+    @dataclass(frozen=True)
+    class Mine(Remedy):
+        stage: ClassVar[Stage] = Stage.GRADIENT
+
+        def on_gradients(self, gradients, parameters):
+            return gradients
+
+    recipe = Recipe(Mine())
+    with pytest.raises(BadInput, match="Mine cannot be printed: it names no plain function"):
+        recipe.to_code(mlp(), example_input=torch.randn(4, 6))

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from fitwell.errors import BadInput, BudgetTooSmall
+from fitwell.studies.budget import Budget, parse_budget, spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("2min", 120), ("1.5h", 5400), (" 2 min ", 120), (".5s", 0.5)],
+)
+def test_a_number_with_a_unit_is_read(text, seconds):
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["1", "banana", "-2min", "0s", "2 minutes", "", "1e3s", "nan s"])
+def test_anything_else_is_refused_in_one_line(text):
+    with pytest.raises(BadInput) as caught:
+        parse_budget(text)
+    assert "\n" not in str(caught.value)
+    assert "2min" in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1, 59.5, 119, 121, 4000])
+def test_what_is_needed_is_spelled_as_a_budget_that_covers_it(seconds):
+    assert seconds <= parse_budget(spelled(seconds)) < seconds + 60
+
+
+def test_a_limit_is_needed():
+    with pytest.raises(BadInput, match="limit"):
+        Budget(None)
+
+
+def test_runs_below_one_are_refused():
+    with pytest.raises(BadInput, match="at least 1"):
+        Budget(None, 0)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_clock_starts_at_the_first_run_and_goes_on_from_what_was_spent():
+    clock = Clock()
+    budget = Budget(100, spent=7, now=clock)
+    clock.now = 50
+    assert budget.elapsed == 7
+    budget.start()
+    clock.now = 60
+    assert budget.elapsed == 17
+
+
+def test_forty_percent_of_the_time_is_kept_for_the_proof():
+    clock = Clock()
+    budget = Budget(100, now=clock)
+    budget.start()
+    assert budget.search_seconds == 60
+    clock.now = 58
+    assert budget.take(1.0, 2.0)
+    assert not budget.take(1.0, 2.1)
+
+
+def test_a_long_proof_keeps_more():
+    budget = Budget(100)
+    budget.reserve(60)
+    assert budget.search_seconds == 25
+
+
+def test_runs_already_done_need_no_time():
+    clock = Clock()
+    budget = Budget(100, now=clock)
+    budget.start()
+    clock.now = 99
+    assert budget.take(0.5, None)
+
+
+def test_runs_alone_never_read_the_clock():
+    def broken() -> float:
+        raise AssertionError("the clock was read")
+
+    budget = Budget(None, 4, now=broken)
+    assert [budget.take(0.5, 1e9) for _ in range(3)] == [True, True, False]
+    assert [budget.take(1.0, 1e9) for _ in range(3)] == [True, True, False]
+
+
+def test_the_first_run_is_always_granted():
+    assert Budget(None, 1).take(0.5, 1.0)
+
+
+def test_both_limits_are_caps():
+    clock = Clock()
+    budget = Budget(100, 1, now=clock)
+    budget.start()
+    assert budget.take(1.0, 1.0)
+    assert not budget.take(1.0, 1.0)
+
+
+def test_a_budget_too_small_says_what_is_needed():
+    with pytest.raises(BudgetTooSmall, match="--budget 31s"):
+        Budget(10).require(30.5)
+
+
+def test_a_budget_that_just_covers_the_least_passes():
+    Budget(30).require(30)

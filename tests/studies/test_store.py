@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import sqlite3
+
+import optuna
+import pytest
+
+from fitwell.errors import OutputError
+from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.studies.store import Memory, Refusal, Store
+from fitwell.studies.training import Job
+
+JOB = Job((RemedySpec("Dropout", {"rate": 0.3}),), 7, 0.3, arm="dropout")
+RUN = RunRecord(
+    arm="dropout",
+    seed=7,
+    rate=0.3,
+    epochs=2,
+    best_epoch=1,
+    diverged=False,
+    validation=Score(0.9, 0.25),
+    test=Score(0.8, 0.5),
+    seconds=1.5,
+    parameters=10,
+    curves=Curves((1.0, 0.5), (1.0, 0.25), (0.5, 1.0), (0.5, 0.9)),
+    took_effect=("Dropout has 2 layers that drop in training",),
+)
+
+
+def test_a_run_comes_back_from_the_file_as_it_was(tmp_path):
+    Store(tmp_path / "study.db", higher_is_better=True).put(JOB, RUN, clock=12.5)
+    again = Store(tmp_path / "study.db", higher_is_better=True)
+    assert again.get(JOB) == RUN
+    assert again.runs == 1
+    assert again.spent == 12.5
+
+
+def test_another_job_is_not_found(tmp_path):
+    store = Store(tmp_path / "study.db", higher_is_better=True)
+    store.put(JOB, RUN, clock=0.0)
+    assert store.get(Job(JOB.recipe, 8, 0.3)) is None
+
+
+def test_a_run_is_found_under_the_name_that_is_asked_for():
+    memory = Memory()
+    memory.put(JOB, RUN, clock=0.0)
+    found = memory.get(Job(JOB.recipe, 7, 0.3, arm="cured"))
+    assert found is not None
+    assert found.arm == "cured"
+
+
+def test_a_refusal_is_remembered_but_is_no_run(tmp_path):
+    Store(tmp_path / "study.db", higher_is_better=True).put(
+        JOB, Refusal("dropout", "no place for it"), clock=1.0
+    )
+    again = Store(tmp_path / "study.db", higher_is_better=True)
+    assert again.get(JOB) == Refusal("dropout", "no place for it")
+    assert again.runs == 0
+
+
+def test_optuna_itself_reads_the_study(tmp_path):
+    store = Store(tmp_path / "study.db", higher_is_better=True)
+    store.put(JOB, RUN, clock=0.0)
+    store.put(Job((), 7), RUN, clock=0.0)
+    study = optuna.load_study(study_name="fitwell", storage=f"sqlite:///{tmp_path}/study.db")
+    assert [t.params for t in study.trials] == [
+        {"rate": 0.3, "seed": 7},
+        {"rate": 1.0, "seed": 7},
+    ]
+    assert study.best_value == 0.9
+    assert study.trials[1].user_attrs["recipe"] == "untreated"
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path):
+    (tmp_path / "study.db").write_text("no database at all, and long enough to be told apart")
+    with pytest.raises(OutputError, match=r"study\.db"):
+        Store(tmp_path / "study.db", higher_is_better=True)
+
+
+def test_the_file_is_plain_sqlite(tmp_path):
+    Store(tmp_path / "study.db", higher_is_better=False).put(JOB, RUN, clock=0.0)
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        assert connection.execute("select count(*) from trials").fetchone() == (1,)
+    connection.close()

@@ -1,0 +1,135 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from fitwell import remedies
+from fitwell.detectors import DETECTORS
+from fitwell.errors import BadInput
+from fitwell.prescribe import REMEDIES_FOR, diagnose, remedies_for
+from fitwell.records import CONDITIONS, Facts, Finding, LayerFact, Quantity, Row, Trace
+from fitwell.testing.made_traces import curves, gradients, start
+
+MLP = (
+    LayerFact("a", "Linear", "hidden", 0, activation="sigmoid"),
+    LayerFact("b", "Linear", "output", 1),
+)
+RNN = (LayerFact("r", "RNN", "recurrent", 0, activation="tanh"), *MLP)
+
+
+def finding(condition, *, since=None, cause=None) -> Finding:
+    return Finding(condition, "severe", 0.9, (), since, {"x": 1.0}, "Said.", cause=cause)
+
+
+def names(condition, **facts) -> list[str]:
+    return [s.name for s in remedies_for(finding(condition), Facts(**facts))]
+
+
+def test_every_detector_has_a_row_and_every_row_a_detector():
+    assert {d.condition for d in DETECTORS} == set(REMEDIES_FOR)
+    assert set(REMEDIES_FOR) <= set(CONDITIONS)
+
+
+def test_causes_stand_before_what_they_explain():
+    order = list(REMEDIES_FOR)
+    for condition, row in REMEDIES_FOR.items():
+        for explained in row.explains:
+            if explained != "dead_units" or condition != "non_finite":
+                assert order.index(condition) < order.index(explained)
+
+
+@pytest.mark.parametrize("layers", [(), MLP, RNN])
+@pytest.mark.parametrize("condition", list(REMEDIES_FOR))
+def test_every_remedy_named_exists_and_takes_its_arguments(condition, layers):
+    specs = remedies_for(finding(condition), Facts(layers=layers, classes=3))
+    assert len({s.name for s in specs}) == len(specs)
+    for spec in specs:
+        remedies.from_spec(spec)
+
+
+def test_a_condition_without_a_row_has_no_remedies():
+    assert names("distribution_shift") == []
+
+
+def test_vanishing_behind_sigmoids_is_answered_by_activation_weights_and_batch_norm():
+    found = names("vanishing_gradients", layers=MLP, batch_size=64)
+    assert found == ["Activation", "Initialization", "BatchNorm"]
+
+
+def test_small_batches_get_layer_norm():
+    assert "LayerNorm" in names("vanishing_gradients", layers=MLP, batch_size=15)
+    assert "BatchNorm" in names("vanishing_gradients", layers=MLP, batch_size=16)
+
+
+def test_recurrent_networks_are_clipped_and_never_batch_normed():
+    found = names("exploding_gradients", layers=RNN, batch_size=64)
+    assert found[:2] == ["ClipNorm", "Initialization"]
+    assert "BatchNorm" not in found
+
+
+def test_a_network_that_is_normalised_gets_no_second_normalisation():
+    layers = (replace(MLP[0], normalized=True), MLP[1])
+    found = names("overfitting", layers=layers)
+    assert not {"BatchNorm", "LayerNorm"} & set(found)
+
+
+def test_labels_are_smoothed_in_classification_only():
+    assert "LabelSmoothing" in names("overfitting", loss="cross_entropy")
+    assert "LabelSmoothing" not in names("overfitting", loss="mse")
+
+
+def test_underfitting_that_something_explains_has_no_remedy_of_its_own():
+    cause = finding("vanishing_gradients")
+    facts = Facts(layers=MLP)
+    assert remedies_for(finding("underfitting"), facts)
+    assert remedies_for(finding("underfitting", cause=cause), facts) == ()
+
+
+def test_a_healthy_trace_and_an_empty_one_have_no_finding():
+    assert diagnose(gradients([1.0] * 6, losses=[1.0] * 10 + [0.1] * 20)).healthy
+    empty = diagnose(Trace())
+    assert empty.healthy
+    assert any("val_loss" in sentence for sentence in empty.unjudged)
+
+
+def test_one_illness_is_one_root_with_what_it_brings_about():
+    trace = gradients([10.0 ** (i - 9) for i in range(10)], losses=[1.0] * 200)
+    diagnosis = diagnose(trace)
+    assert diagnosis.conditions == ("vanishing_gradients", "underfitting")
+    root, effect = diagnosis
+    assert root.cause is None
+    assert effect.cause is root
+    assert root.remedies
+
+
+def test_first_weights_explain_an_explosion_and_that_is_what_breaks():
+    trace = start({Quantity.OUTPUT_RMS: [10.0**i for i in range(6)]})
+    rows = [
+        Row(s, Quantity.GRADIENT_NORM, 1e6 if s < 5 else math.nan, module)
+        for s in range(30)
+        for module in ("", "layers.0")
+    ]
+    diagnosis = diagnose(Trace([*trace.rows, *rows], trace.facts))
+    assert diagnosis.conditions[0] == "bad_initialization"
+    causes = {f.condition: f.cause.condition for f in diagnosis if f.cause}
+    assert causes == {
+        "exploding_gradients": "bad_initialization",
+        "non_finite": "bad_initialization",
+    }
+
+
+def test_what_began_later_explains_nothing():
+    rows = [Row(s, Quantity.LOSS, 1.0 if s != 2 else math.nan) for s in range(40)]
+    late = [Row(s, Quantity.GRADIENT_NORM, 1.0 if s < 30 else 1e6) for s in range(40)]
+    diagnosis = diagnose(Trace([*rows, *late], Facts(chance_loss=1.0)))
+    assert {f.condition: f.cause for f in diagnosis} == {
+        "exploding_gradients": None,
+        "non_finite": None,
+    }
+
+
+def test_only_asks_the_detectors_that_are_named():
+    trace = curves([0.01] * 30, [0.9] * 5 + [1.5] * 25)
+    assert diagnose(trace, only=("non_finite",)).healthy
+    with pytest.raises(BadInput, match="overfiting"):
+        diagnose(trace, only=("overfiting",))
