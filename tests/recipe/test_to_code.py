@@ -99,6 +99,17 @@ def test_the_printed_code_gives_the_same_weights_and_the_same_training(case):
     assert_same(twin, treated.model)
 
 
+def test_new_modules_take_the_mode_of_what_they_stand_for():
+    x, recipe = torch.randn(4, 6), Recipe.from_text("batch_norm+activation(relu)")
+    model = mlp().eval()
+    treated = recipe.apply(model, example_input=x).model
+    twin = run(recipe.to_code(model, example_input=x))["treat"](model)
+    modes = [m.training for m in twin.modules()]
+    assert modes == [m.training for m in treated.modules()]
+    assert not twin[0].norm.training
+    assert not twin[1].training
+
+
 def train_printed(printed, model, x, y, *, steps):
     """The loop that the comment at the end of the printed code shows."""
     generator = Generator().manual_seed(5)

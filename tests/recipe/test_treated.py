@@ -169,8 +169,9 @@ def test_a_step_with_a_closure_is_clipped_after_each_call_of_it():
     assert norm <= 0.01 * 1.0001
 
 
-def test_a_scaler_with_a_fused_optimizer_is_served_at_the_true_size_of_the_gradient():
-    treated, other = apply(ClipNorm(0.01), L2(0.5)), apply(ClipNorm(0.01), L2(0.5))
+@pytest.mark.parametrize("limit", [0.01, 100.0])
+def test_a_scaler_with_a_fused_optimizer_is_served_at_the_true_size_of_the_gradient(limit):
+    treated, other = apply(ClipNorm(limit), L2(0.5)), apply(ClipNorm(limit), L2(0.5))
     step(other, other.optimizer(torch.optim.SGD, lr=0.1))
     optimizer = treated.optimizer(torch.optim.SGD, lr=0.1, fused=True)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)

@@ -44,7 +44,7 @@ def test_finish_restores_the_weights_and_buffers_of_the_best_epoch():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     treated = Recipe(EarlyStopping(2)).apply(model, example_input=torch.ones(2, 2))
     stops = []
-    for epoch, loss in enumerate([3.0, NAN, 1.0, 2.0, 2.0]):
+    for epoch, loss in enumerate([3.0, NAN, 1.0, 2.0, 1.0]):
         with torch.no_grad():
             treated.model[0].weight.fill_(epoch)
             treated.model[1].running_mean.fill_(epoch)

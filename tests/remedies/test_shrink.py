@@ -107,6 +107,19 @@ def test_concatenated_features_keep_their_width_and_are_named():
         treated(Joined())
 
 
+def test_a_slice_of_the_units_keeps_its_layer_and_the_others_shrink():
+    class Sliced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc, self.out = nn.Conv1d(1, 4, 3), nn.Linear(8, 6), nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.out(self.fc(self.conv(x[:, None]).flatten(1)[:, :8]))
+
+    new = treated(Sliced())
+    assert (new.conv.out_channels, new.fc.in_features, new.fc.out_features) == (4, 8, 3)
+
+
 def test_layers_with_as_many_inputs_as_outputs_are_left_out_the_later_first():
     net = nn.Sequential(
         *(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 5), nn.BatchNorm1d(5), nn.ReLU()),

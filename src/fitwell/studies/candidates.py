@@ -45,16 +45,19 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("Initialization", "BatchNorm"),
     ),
     "overfitting": (
-        ("Augment", "Dropout"),
+        ("Augment", "BatchNorm", "Dropout", "L2"),
         ("Augment",),
         ("Dropout", "L2"),
-        ("Augment", "Dropout", "L2", "LabelSmoothing"),
-        ("Augment", "BatchNorm", "Dropout", "L2"),
+        ("Augment", "BatchNorm"),
+        ("Augment", "Dropout"),
         ("Dropout", "LabelSmoothing"),
     ),
 }
 """Remedies that go together against a condition, the most promising first. Only those that the
 diagnosis names are used; for other conditions the first one, two and three that it names."""
+
+STARTS: Mapping[str, Mapping[str, Any]] = {"Dropout": {"rate": 0.35}}
+"""Doses to begin with where the diagnosis names none: half of the units is much, beside others."""
 
 APART = (frozenset({"BatchNorm", "LayerNorm"}), frozenset({"ClipNorm", "ClipValue"}))
 """Remedies that stand in for each other: a recipe holds one of them at most."""
@@ -99,7 +102,7 @@ def remedies_named(diagnosis: Diagnosis, kind: str) -> dict[str, RemedySpec]:
             continue
         if spec.name == "Augment" and kind in ("image", "table", "bag", "sequence"):
             spec = RemedySpec(spec.name, {**spec.args, "kind": kind})
-        named.setdefault(spec.name, spec)
+        named.setdefault(spec.name, RemedySpec(spec.name, spec.args or STARTS.get(spec.name, {})))
     return named
 
 

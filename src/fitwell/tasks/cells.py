@@ -53,9 +53,11 @@ def is_missing(value: object) -> bool:
     """Say whether a cell holds no value: None, NaN, or a spelling of it."""
     if value is None:
         return True
+    if isinstance(value, float):  # numpy's float64 is one
+        return value != value
     if isinstance(value, str):
         return value.strip().lower() in MISSING
-    if isinstance(value, float | np.floating):
+    if isinstance(value, np.floating):
         return bool(np.isnan(value))
     return type(value).__name__ in {"NAType", "NaTType"}  # pandas, which need not be installed
 

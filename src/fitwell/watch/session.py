@@ -205,7 +205,7 @@ class Watch:
         if self._activations is not None:
             found += self._activations.readings()
         self._batch = max([self._batch, *(p.rows for p in self._probes if isinstance(p, Inputs))])
-        self._ledger.add(self._step, found, epoch=self._epoch, skipped=self._skipped)
+        self._ledger.add(self._step, found, epoch=self._epoch, skipped=None)
         self._detach()
 
     def _take_losses(self) -> None:
