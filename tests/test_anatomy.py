@@ -8,11 +8,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from fitwell import anatomy
+from fitwell.errors import BadInput
 from fitwell.records import Role
 
 
 class Residual(nn.Module):
-    """One activation object used twice, a residual add, a gate, functional calls, a bare parameter."""
+    """A reused activation, a residual add, a gate, functional calls and a bare parameter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -173,3 +174,24 @@ def test_a_vanilla_recurrent_layer_has_its_own_activation():
         ("rnn", "recurrent", "tanh"),
         ("head", "output", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), (2, 12)),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 2)),
+            (2, 3, 32, 32),
+        ),
+        (nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2)), (2, 8)),
+        (nn.Sequential(nn.LSTM(5, 4)), (2, 8, 5)),
+    ],
+)
+def test_an_example_is_made_from_what_the_first_layer_takes(model, shape):
+    assert anatomy.example_for(model).shape == shape
+
+
+def test_a_network_that_no_example_fits_asks_for_one():
+    with pytest.raises(BadInput, match="give example_input="):
+        anatomy.example_for(Branching())

@@ -13,9 +13,9 @@ from fitwell.anatomy import Recorder, run, tensors_in, undisturbed
 from fitwell.errors import BadInput
 from fitwell.interfaces import Reading
 from fitwell.probes import Activations, Inputs, Layout, Weights, layout_of
+from fitwell.probes.loss_facts import chance_of, classes_of, loss_name
 from fitwell.probes.norms import by_layer, norms_of
 from fitwell.records import Diagnosis, Facts, LayerFact, Quantity, Row, Trace
-from fitwell.watch.facts import chance_of, classes_of, loss_name
 
 JUDGED = (
     "bad_initialization",

@@ -178,3 +178,9 @@ def test_a_remedy_without_plain_functions_cannot_be_printed():
     recipe = Recipe(Mine())
     with pytest.raises(BadInput, match="Mine cannot be printed: it names no plain function"):
         recipe.to_code(mlp(), example_input=torch.randn(4, 6))
+
+
+def test_code_needs_no_example_where_the_first_layer_tells_the_input() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.Sigmoid(), nn.Linear(6, 2))
+    recipe = Recipe(Activation("relu"), Initialization())
+    assert recipe.to_code(model) == recipe.to_code(model, example_input=torch.zeros(2, 4))

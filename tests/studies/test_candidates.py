@@ -52,8 +52,8 @@ def test_only_what_the_diagnosis_names_is_tried():
 def test_what_all_findings_name_is_tried_together():
     both = Diagnosis((*VANISHING, *OVERFITTING))
     proposals = first_generation(both, remedies_named(both, "table"))
-    union = "Activation + BatchNorm + Dropout + Initialization + Augment"
-    assert any(set(n.split(" + ")) == set(union.split(" + ")) for n in names(proposals))
+    union = {"Activation", "BatchNorm", "Dropout", "Initialization", "Augment", "L2"}
+    assert any({s.name for s in candidate.recipe} == union for candidate in proposals)
 
 
 def test_a_condition_without_a_table_row_takes_what_its_finding_names():

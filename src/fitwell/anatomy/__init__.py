@@ -5,6 +5,7 @@ function, in the order in which they ran, with what fed what. It needs no tracin
 shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
+from fitwell.anatomy.example import example_for
 from fitwell.anatomy.inspection import inspect, layer_facts, run, undisturbed
 from fitwell.anatomy.recorder import Recorder, tensors_in
 from fitwell.anatomy.roles import ACTIVATION_NAMES, activation_name, is_normalization
@@ -13,6 +14,7 @@ __all__ = [
     "ACTIVATION_NAMES",
     "Recorder",
     "activation_name",
+    "example_for",
     "inspect",
     "is_normalization",
     "layer_facts",

@@ -181,7 +181,7 @@ class ExplodingGradients(Detector):
 
     Args:
         max_sensitivity: Largest sound sensitivity. Sound networks of ours, 2 to 20 layers, began
-            between 0.05 and 4; recurrent ones with a large gain between 200 and 1e9.
+            between 0.05 and 16; recurrent ones with a large gain between 60 and 1e9.
         max_growth: Largest sound growth of the gradient over its own median.
         max_remaining: Share of a constant guess's loss below which the run counts as sound.
 
@@ -195,7 +195,7 @@ class ExplodingGradients(Detector):
     """
 
     condition: ClassVar[str] = "exploding_gradients"
-    max_sensitivity: float = 100.0
+    max_sensitivity: float = 50.0
     max_growth: float = 1e3
     max_remaining: float = 0.3
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from torch import Generator, Tensor, nn
 
-from fitwell import surgery
+from fitwell import anatomy, surgery
 from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
 from fitwell.recipe.changes import operate
@@ -123,13 +123,23 @@ class Recipe:
         """
         return cls(*specs_in(text))
 
-    def apply(self, model: nn.Module, *, example_input: object, seed: int = 0) -> Treated:
+    def apply(
+        self,
+        model: nn.Module,
+        *,
+        example_input: object,
+        make_model: Callable[[], nn.Module] | None = None,
+        data: object = None,
+        seed: int = 0,
+    ) -> Treated:
         """Treat a copy of a model; the original and the global random state stay as they are.
 
         Args:
             model: Any eager network.
             example_input: A tensor, a tuple of positional arguments or a mapping of keyword
                 arguments that the network can be called with.
+            make_model: The factory of the model, for a remedy that needs it; none does yet.
+            data: The training rows, for a remedy that needs them; none does yet.
             seed: Seed of new weights and of what is random in the batches; from 0.
 
         Raises:
@@ -139,19 +149,22 @@ class Recipe:
         changes, _ = operate(copy, self.remedies, example_input=example_input, seed=seed)
         return Treated(self, copy, changes, seed=seed)
 
-    def to_code(self, model: nn.Module, *, example_input: object, seed: int = 0) -> str:
+    def to_code(self, model: nn.Module, *, example_input: object = None, seed: int = 0) -> str:
         """Return plain PyTorch source that does the same without fitwell.
 
         Args:
             model: The network that the code shall treat.
-            example_input: As for :meth:`apply`.
+            example_input: As for :meth:`apply`; by default one is made from the first layer.
             seed: As for :meth:`apply`; the code gives the same weights.
 
         Raises:
             NotApplicable: If a remedy cannot serve this network, with the reason.
-            BadInput: If a remedy of the user's own says no plain function for a seam.
+            BadInput: If no example input is given and none can be made, or if a remedy of the
+                user's own says no plain function for a seam.
         """
         copy = surgery.copy_of(model)
+        if example_input is None:
+            example_input = anatomy.example_for(copy)
         _, done = operate(copy, self.remedies, example_input=example_input, seed=seed)
         return source_of(self.remedies, done, weights=surgery.weight_names(copy), seed=seed)
 

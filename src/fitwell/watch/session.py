@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fitwell import prescribe
 from fitwell.anatomy import Recorder
-from fitwell.errors import BadInput, in_range
+from fitwell.errors import BadInput
 from fitwell.interfaces import Probe, Reading
 from fitwell.probes import (
     Activations,
@@ -27,47 +27,16 @@ from fitwell.probes import (
     Weights,
     layout_of,
 )
+from fitwell.probes.loss_facts import chance_of, classes_of, has_noise, loss_name
 from fitwell.records import Diagnosis, Facts, LayerFact, Quantity, Row, Trace
 from fitwell.watch.budget import Budget
-from fitwell.watch.facts import chance_of, classes_of, has_noise, loss_name, split
 from fitwell.watch.ledger import Ledger
-
-
-def watch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss_fn: Callable[..., Tensor] | None = None,
-    *,
-    overhead: float = 0.01,
-) -> Watch:
-    """Watch a training run without changing it; use it as a context manager around the loop.
-
-    Args:
-        model: The network in training.
-        optimizer: What trains it; its steps are the clock.
-        loss_fn: What the loop computes its loss with. An ``nn.Module`` is read by itself; for any
-            other, call :meth:`Watch.log`.
-        overhead: Share of the run's time that watching may take, in (0, 1]. Steps 0 to 20 are
-            always sampled; 1.0 samples every step.
-
-    Raises:
-        BadInput: If the model or the optimizer is not one of PyTorch.
-        ThresholdError: If ``overhead`` is out of range.
-    """
-    if not isinstance(model, nn.Module):
-        raise BadInput(f"Expected a torch.nn.Module to watch, got {type(model).__name__}.")
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise BadInput(
-            f"Expected a torch.optim.Optimizer, got {type(optimizer).__name__}: "
-            "pass the optimizer whose step() the loop calls."
-        )
-    in_range("overhead", overhead, 0.0, 1.0, open_low=True)
-    return Watch(model, optimizer, loss_fn, overhead)
+from fitwell.watch.names import split
 
 
 @final
 class Watch:
-    """A run under watch; made by :func:`watch`.
+    """A run under watch; made by :func:`fitwell.watch.watch`.
 
     Layers carry hooks only during the forward pass of a sampled step, the network one light hook
     in a sampled step, the optimizer two. All are gone after the ``with``, whatever happened.
@@ -205,7 +174,7 @@ class Watch:
         if self._activations is not None:
             found += self._activations.readings()
         self._batch = max([self._batch, *(p.rows for p in self._probes if isinstance(p, Inputs))])
-        self._ledger.add(self._step, found, epoch=self._epoch, skipped=None)
+        self._ledger.add(self._step, found, epoch=self._epoch, skipped=self._skipped)
         self._detach()
 
     def _take_losses(self) -> None:

@@ -1,4 +1,4 @@
-"""What a watch can tell by itself of the facts that stand beside a trace."""
+"""What a loss function and a network tell by themselves of the facts beside a trace."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ LOSS_NAMES = {
     "L1Loss": "mae",
 }
 """Class of a loss module to the name that facts carry."""
-
-PHASES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation"}
-"""Beginning of a logged name to the phase that it belongs to."""
 
 
 def loss_name(loss_fn: object) -> str:
@@ -54,9 +51,3 @@ def has_noise(model: nn.Module) -> bool:
     """Whether a network in training mode drops values at random."""
     kinds = nn.modules.dropout._DropoutNd
     return any(isinstance(m, kinds) and m.p > 0 for m in model.modules())
-
-
-def split(name: str) -> tuple[str, str] | None:
-    """Split ``val_accuracy`` into ("validation", "accuracy"); None if it begins with no phase."""
-    head, _, rest = name.partition("_")
-    return (PHASES[head], rest) if head in PHASES and rest else None
