@@ -182,5 +182,5 @@ def test_a_remedy_without_plain_functions_cannot_be_printed():
 
 def test_code_needs_no_example_where_the_first_layer_tells_the_input() -> None:
     model = nn.Sequential(nn.Linear(4, 6), nn.Sigmoid(), nn.Linear(6, 2))
-    recipe = Recipe(Activation("relu"), Initialization())
+    recipe = Recipe.from_text("activation+initialization")
     assert recipe.to_code(model) == recipe.to_code(model, example_input=torch.zeros(2, 4))
