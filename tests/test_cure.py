@@ -13,17 +13,17 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from fitwell.cure import cure
+from fitwell.cure import cure, job, outputs
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, OutputError, TaskError
 from fitwell.recipe import Recipe
-from fitwell.studies import bench, train
+from fitwell.studies import InProcess, Processes, bench, train
 from fitwell.studies.search import SEARCH_SEEDS
 from fitwell.tasks import Data, Split, Task
 
 SEEDS = 4
 
 
-def deep_network(layers: int = 10) -> nn.Module:
+def deep_network(layers: int = 8) -> nn.Module:
     stack: list[nn.Module] = [nn.Linear(4, 16), nn.Sigmoid()]
     for _ in range(layers):
         stack += [nn.Linear(16, 16), nn.Sigmoid()]
@@ -36,7 +36,7 @@ def rows(count: int, seed: int) -> Split:
     return Split(x, (x[:, 0] + x[:, 1] > 0).long())
 
 
-def deep_task(layers: int = 10, epochs: int = 10) -> Task:
+def deep_task(layers: int = 8, epochs: int = 10) -> Task:
     data = Data(rows(96, 0), rows(60, 1), rows(200, 2), "table", ("left", "right"))
     return Task(
         "deep",
@@ -53,12 +53,16 @@ def deep_task(layers: int = 10, epochs: int = 10) -> Task:
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "executor_for", lambda *args, **options: InProcess())
+    monkeypatch.setattr(outputs, "cure_page", lambda record: "a page")
 
 
 @pytest.fixture(scope="module")
 def cured(tmp_path_factory):
     out = tmp_path_factory.mktemp("cure") / "out"
-    return cure(deep_task(), runs=20, seeds=SEEDS, out=out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "executor_for", lambda *args, **options: InProcess())
+        return cure(deep_task(), runs=20, seeds=SEEDS, out=out)
 
 
 def test_what_is_wrong_is_found_and_what_helps_is_proven(cured):
@@ -229,9 +233,6 @@ def test_a_budget_too_small_says_what_is_needed_and_leaves_nothing_behind(tmp_pa
 
 
 def test_the_same_runs_in_workers_give_the_same_result(cured, tmp_path, monkeypatch):
-    from fitwell.cure import job
-    from fitwell.studies import Processes
-
     monkeypatch.setattr(job, "executor_for", lambda *a, **k: Processes(2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -45,7 +45,8 @@ class BadInitialization(Detector):
     ``alike``, the number of such layers; each where it applies.
 
     Args:
-        max_growth: Most decades of growth. Sound networks of ours stayed below 0.6.
+        max_growth: Most decades of growth: a hundredfold. SageMaker Debugger takes a ratio of 10 of
+            variances across layers.
         max_fall: Most decades of fall where the run shows that nothing was learned; 1 more where
             nothing is known of learning: 8 ReLU layers as PyTorch makes them fall by 3.1 and learn.
         max_factor: Largest ratio to the rule; at least 1.

@@ -31,7 +31,8 @@ class DeadUnits(Detector):
 
     Args:
         max_dead: Largest tolerated share of dead units in a layer, in [0, 1]. At 0.5 SageMaker
-            Debugger calls a layer dead; sound networks of ours stayed below 0.3.
+            Debugger calls a layer dead; sound networks of ours ended at 0.3 or
+            below.
         max_dead_unproven: The same for a network that has learned, which may be too wide for its
             task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
             PyTorch makes them have 0.6 silent on one batch, and learn.

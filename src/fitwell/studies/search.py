@@ -21,7 +21,7 @@ from fitwell.studies.store import Refusal
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
-EXPLORING, HALVING, SIMPLIFYING = 0.5, 0.75, 1.0
+EXPLORING, HALVING, SIMPLIFYING = 0.45, 0.75, 1.0
 """Shares of the search's budget at which its three parts have to end."""
 GENERATION = 8
 """Candidates in every generation after the first."""
@@ -29,6 +29,8 @@ PATIENCE = 3
 """Generations without a better candidate that end the exploring."""
 LEADERS = 3
 """How many of the best are varied, and how many run on all seeds of the search."""
+SECOND_ROUND = 4
+"""How many of the best get a second seed."""
 PROMISING = 0.2
 """Largest p on validation with which a candidate still goes to the proof: the proof decides."""
 FEW_ROWS = 100
@@ -61,7 +63,7 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
     """Search for the recipe that helps most, by successive halving on validation rows.
 
     First every proposal runs on one seed, and the leaders are varied, generation by generation.
-    The best half-dozen then get a second seed and the best three all four seeds. Last, each remedy
+    The best four then get a second seed and the best three of them all four. Last, each remedy
     of the winner is left out in turn, and those that add nothing are dropped. The untreated network
     has its learning rate tuned like every candidate.
 
@@ -224,10 +226,10 @@ def explore(race: Race, diagnosis: Diagnosis) -> None:
 
 
 def halve(race: Race) -> None:
-    """Give the best half-dozen a second seed, and the best three all of them."""
+    """Give the best a second seed, and the best of these all of them."""
     bare = race.ranked(treated=False)
     leaders = race.ranked(treated=True)
-    first, second = bare[:2], leaders[: 2 * LEADERS]
+    first, second = bare[:2], leaders[:SECOND_ROUND]
     race.run([*first[:1], *second[:2], *first[1:], *second[2:]], SEARCH_SEEDS[1:2], HALVING)
     bare = race.ranked(treated=False, seeds=2)[:1] or bare[:1]
     leaders = race.ranked(treated=True, seeds=2)[:LEADERS] or leaders[:1]
