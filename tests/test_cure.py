@@ -18,6 +18,7 @@ from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, OutputError, T
 from fitwell.recipe import Recipe
 from fitwell.studies import InProcess, Processes, bench, train
 from fitwell.studies.search import SEARCH_SEEDS
+from fitwell.studies.store import Store
 from fitwell.tasks import Data, Split, Task
 
 SEEDS = 4
@@ -179,19 +180,30 @@ def test_an_interrupted_cure_resumes_to_the_same_result_without_redoing_runs(
     with pytest.raises(Interrupted, match="resumes"):
         cure(deep_task(), progress=Breaking(after), **options)
     assert not (tmp_path / "out" / "result.json").exists()
+    kept = Store(tmp_path / "out" / "study.db", higher_is_better=True).runs
+    assert 0 < kept <= after
     done = []
     real = bench.fit
-    monkeypatch.setattr(bench, "fit", lambda task, job, **k: done.append(job) or real(task, job, **k))
+    monkeypatch.setattr(
+        bench, "fit", lambda task, job, **k: done.append(job) or real(task, job, **k)
+    )
     resumed = cure(deep_task(), **options)
-    assert len(done) == resumed.record.runs - after
+    assert len(done) == resumed.record.runs - kept
     expected = cured.record.to_dict() | {"seconds": 0}
     assert resumed.record.to_dict() | {"seconds": 0} == expected
 
 
 def test_a_healthy_task_ends_with_an_empty_recipe():
     data = Data(*(rows(n, s) for n, s in ((300, 0), (60, 1), (60, 2))), "table", ("a", "b"))
-    task = Task("easy", partial(nn.Linear, 4, 2), data, "cross_entropy", "accuracy",
-                optimizer=partial(SGD, lr=0.2), epochs=20)
+    task = Task(
+        "easy",
+        partial(nn.Linear, 4, 2),
+        data,
+        "cross_entropy",
+        "accuracy",
+        optimizer=partial(SGD, lr=0.2),
+        epochs=20,
+    )
     found = cure(task, runs=5, seeds=2)
     assert found.diagnosis.healthy, found.diagnosis
     result = json.loads((found.out / "result.json").read_text())

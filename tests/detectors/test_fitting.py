@@ -1,5 +1,6 @@
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,24 @@ class TestOverfitting(DetectorContract):
 @pytest.mark.parametrize(("gap", "found"), [(0.119, 0), (0.121, 1)])
 def test_a_gap_counts_from_twelve_hundredths_of_a_constant_guess_on(gap, found):
     assert len(list(Overfitting().detect(overfitted(gap)))) == found
+
+
+@pytest.mark.parametrize(
+    ("gap", "accuracy", "severity"),
+    [
+        (0.2, 0.95, "mild"),
+        (0.26, 0.95, "moderate"),
+        (0.51, 0.95, "severe"),
+        (0.2, 0.88, "moderate"),
+        (0.2, 0.79, "severe"),
+    ],
+)
+def test_the_worse_of_loss_and_accuracy_tells_the_severity(gap, accuracy, severity):
+    trace = overfitted(gap)
+    ends = (("train", 1.0), ("validation", accuracy))
+    rows = [Row(i, Quantity.METRIC, v, phase=phase) for i in STEPS for phase, v in ends]
+    told = Trace([*trace.rows, *rows], replace(trace.facts, classes=10))
+    assert [f.severity for f in Overfitting().detect(told)] == [severity]
 
 
 def test_the_gap_is_measured_against_the_loss_of_a_constant_guess():

@@ -24,9 +24,7 @@ def rows(count: int, seed: int) -> Split:
 
 def small_task(epochs: int = 3, **options: object) -> Task:
     data = Data(rows(40, 0), rows(30, 1), rows(50, 2), "table", ("left", "right"))
-    return Task(
-        "small", small_network, data, "cross_entropy", "accuracy", epochs=epochs, **options
-    )
+    return Task("small", small_network, data, "cross_entropy", "accuracy", epochs=epochs, **options)
 
 
 @pytest.fixture

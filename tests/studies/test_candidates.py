@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fitwell.records import Diagnosis, Finding, RemedySpec
 from fitwell.recipe import Recipe
+from fitwell.records import Diagnosis, Finding, RemedySpec
 from fitwell.remedies import REMEDIES
 from fitwell.studies.candidates import (
     LADDERS,
@@ -23,9 +23,7 @@ def found(condition, *names):
 
 
 OVERFITTING = Diagnosis((found("overfitting", "Augment", "Dropout", "L2", "EarlyStopping"),))
-VANISHING = Diagnosis(
-    (found("vanishing_gradients", "Activation", "Initialization", "BatchNorm"),)
-)
+VANISHING = Diagnosis((found("vanishing_gradients", "Activation", "Initialization", "BatchNorm"),))
 
 
 def names(candidates):
@@ -72,8 +70,12 @@ def test_augmentation_is_told_what_the_rows_are():
 
 
 def test_rivals_never_share_a_recipe():
-    diagnosis = Diagnosis((found("exploding_gradients", "ClipNorm", "ClipValue", "LayerNorm"),
-                           found("vanishing_gradients", "BatchNorm")))
+    diagnosis = Diagnosis(
+        (
+            found("exploding_gradients", "ClipNorm", "ClipValue", "LayerNorm"),
+            found("vanishing_gradients", "BatchNorm"),
+        )
+    )
     named = remedies_named(diagnosis, "table")
     proposals = first_generation(diagnosis, named)
     grown = next_generation(proposals, named, proposals, size=1000, number=1)

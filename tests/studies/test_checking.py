@@ -42,8 +42,15 @@ def test_gradients_that_vanish_are_found(task):
             layers += [nn.Sigmoid(), nn.Linear(16, 16)]
         return nn.Sequential(*layers, nn.Sigmoid(), nn.Linear(16, 2))
 
-    task = Task("deep", deep, task.data, "cross_entropy", "accuracy",
-                optimizer=partial(SGD, lr=0.05), epochs=8)
+    task = Task(
+        "deep",
+        deep,
+        task.data,
+        "cross_entropy",
+        "accuracy",
+        optimizer=partial(SGD, lr=0.05),
+        epochs=8,
+    )
     diagnosis, _ = check(task)
     assert "vanishing_gradients" in diagnosis.conditions
 

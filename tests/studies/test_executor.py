@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,7 @@ def processes():
 
 
 def plain(done):
-    return [
-        {**vars(run), "seconds": 0} for run in done.values() if isinstance(run, RunRecord)
-    ]
+    return [{**vars(run), "seconds": 0} for run in done.values() if isinstance(run, RunRecord)]
 
 
 def test_worker_processes_give_the_same_runs_as_this_one(task, processes):
@@ -51,8 +50,9 @@ def test_a_factory_that_cannot_be_imported_travels(make_task, processes):
 
 def test_workers_have_one_thread_and_do_not_import_main(processes):
     def look(job):
-        import __main__
         import torch
+
+        import __main__
 
         return torch.get_num_threads(), os.environ["OMP_NUM_THREADS"], hasattr(__main__, "marker")
 
@@ -125,5 +125,5 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat") as stat:
+    with Path(f"/proc/{pid}/stat").open() as stat:
         return stat.read().split()[2] != "Z"

@@ -9,8 +9,8 @@ import pytest
 
 from fitwell.records import Diagnosis, Finding, RemedySpec, RunRecord, Score
 from fitwell.studies.budget import Budget
-from fitwell.studies.search import SEARCH_SEEDS, Race, search
 from fitwell.studies.candidates import Candidate, label
+from fitwell.studies.search import SEARCH_SEEDS, Race, search
 from fitwell.studies.store import Refusal
 
 NAMES = ("Augment", "Dropout", "L2", "LabelSmoothing")
@@ -71,9 +71,7 @@ def test_the_best_combination_and_rate_are_found():
 def test_what_adds_nothing_is_dropped_and_the_rest_is_measured():
     def accuracy(recipe, rate, seed):
         gain = 0.06 if {"Augment", "Dropout"} <= recipe.keys() else 0.0
-        return 0.8 + gain + 0.001 * len(recipe) * (seed == SEARCH_SEEDS[0]) - (
-            0.0005 * len(recipe)
-        )
+        return 0.8 + gain + 0.001 * len(recipe) * (seed == SEARCH_SEEDS[0]) - (0.0005 * len(recipe))
 
     found = search(FormulaBench(accuracy), SICK)
     assert found.winner is not None
@@ -170,7 +168,5 @@ def test_the_loss_decides_between_equal_metrics():
     race.run([Candidate((), 1.0), Candidate((), 3.0)], SEARCH_SEEDS[:1], 1.0)
     worse, better = race.runs
     run = race.runs[better][SEARCH_SEEDS[0]]
-    race.runs[better][SEARCH_SEEDS[0]] = RunRecord(
-        **{**vars(run), "validation": Score(0.5, 0.1)}
-    )
+    race.runs[better][SEARCH_SEEDS[0]] = RunRecord(**{**vars(run), "validation": Score(0.5, 0.1)})
     assert race.ranked(treated=False) == [better, worse]

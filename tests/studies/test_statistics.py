@@ -12,9 +12,7 @@ from fitwell.errors import BadInput
 from fitwell.records import Effect
 from fitwell.studies.statistics import holm, paired_effect, verdict
 
-scores = st.lists(
-    st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=2, max_size=12
-)
+scores = st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=2, max_size=12)
 
 
 @given(scores)

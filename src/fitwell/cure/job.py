@@ -211,11 +211,10 @@ class Case:
 
 def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tuple[str, ...]:
     """Say what a reader could not see from the numbers."""
-    notes = list(before.diagnosis.unjudged)
     if found is None:
-        if not before.diagnosis.healthy:
-            notes.append("No remedy is known for what was found, so nothing was searched.")
-        return tuple(notes)
+        known = "No remedy is known for what was found, so nothing was searched."
+        return () if before.diagnosis.healthy else (known,)
+    notes = []
     if found.winner is None:
         notes.append(
             "Nothing that was tried was better than the untreated network on validation data, "

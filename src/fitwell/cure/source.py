@@ -207,15 +207,26 @@ def _installed(file: Path) -> bool:
 
 
 def _with_imports(code: str, imports: Sequence[str], parts: Sequence[str]) -> str:
-    """Add imports to the head of a module and parts to its end."""
+    """Add imports to the head of a module, and parts to its end."""
     head, _, rest = code.partition("\n\n\n")
-    here = set(head.splitlines())
-    missing = [line for line in dict.fromkeys(imports) if line not in _spread(here)]
-    added = head.rstrip() + "".join(f"\n{line}" for line in missing)
-    return "\n\n".join([f"{added}\n\n\n{rest.strip()}\n", *(f"{p.strip()}\n" for p in parts)])
+    docstring, _, present = head.partition("\n\n")
+    lines = [line for line in present.splitlines() if line]
+    lines += [line for line in dict.fromkeys(imports) if line not in _spread(lines)]
+    groups: dict[int, list[str]] = {}
+    for line in sorted(lines, key=lambda line: (not line.startswith("import"), line)):
+        groups.setdefault(_group(line), []).append(line)
+    sorted_imports = "\n\n".join("\n".join(groups[number]) for number in sorted(groups))
+    body = (part.strip() for part in (rest, *parts))
+    return "\n\n\n".join([f"{docstring}\n\n{sorted_imports}", *body]) + "\n"
 
 
-def _spread(lines: set[str]) -> set[str]:
+def _group(line: str) -> int:
+    """Return the place of an import: ``__future__``, the standard library, the rest."""
+    module = line.split()[1].split(".")[0]
+    return 0 if module == "__future__" else 1 if module in sys.stdlib_module_names else 2
+
+
+def _spread(lines: Sequence[str]) -> set[str]:
     """Return import lines with ``from a import b, c`` also as one line for each name."""
     spread = set(lines)
     for line in lines:

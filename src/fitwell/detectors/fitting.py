@@ -49,7 +49,8 @@ class Overfitting(Detector):
     validation is none. It is silent without validation data, and with fewer than five evaluations.
 
     Evidence: ``gap``, ``training`` and ``validation`` at the end, in the unit of the curve;
-    ``relative_gap`` in shares of a constant guess's loss; ``rise`` of validation since its
+    ``relative_gap`` in shares of a constant guess's loss; ``metric_gap``, how much more of the
+    training rows is classified rightly; ``rise`` of validation since its
     minimum, likewise; ``noise``, one standard deviation, likewise; ``best_step`` of validation.
 
     Args:
@@ -121,10 +122,11 @@ class Overfitting(Detector):
         training, validation = gap.training * unit, gap.validation * unit
         rows = trace.facts.validation_rows or 100
         risen = gap.rise > self.noises * gap.noise
+        behind = _share_behind(trace)
         turn = f", which was best at step {gap.best_step}" if risen else ""
         return Finding(
             condition=self.condition,
-            severity=_gap_severity(gap.now),
+            severity=_gap_severity(gap.now, behind),
             confidence=min(0.95, 0.5 + 0.2 * risen + 0.25 * min(1.0, rows / 200)),
             layers=(),
             since=gap.since,
@@ -136,6 +138,7 @@ class Overfitting(Detector):
                 "rise": gap.rise,
                 "noise": gap.noise,
                 "best_step": float(gap.best_step),
+                **({"metric_gap": behind} if behind else {}),
             },
             explanation=(
                 f"The training {what} ends at {training:.3g}, validation's at {validation:.3g}"
@@ -171,9 +174,20 @@ def _gap(points: Sequence[tuple[int, float, float]], scale: float, noises: float
     )
 
 
-def _gap_severity(share: float) -> Severity:
-    """A gap of a quarter of a constant guess's loss is moderate, of half of it severe."""
-    return "severe" if share >= 0.5 else "moderate" if share >= 0.25 else "mild"
+def _share_behind(trace: Trace) -> float:
+    """How much more of the training rows than of the others is classified rightly at the end."""
+    points = aligned(trace, Quantity.METRIC) if trace.facts.classes else []
+    late = points[-max(2, len(points) // 5) :]
+    return median(t - v for _, t, v in late) if late and trace.facts.higher_is_better else 0.0
+
+
+def _gap_severity(share: float, behind: float) -> Severity:
+    """Tell how bad a gap is by the loss or by what is classified rightly, whichever is worse.
+
+    A quarter of a constant guess's loss, or ten points, is moderate; twice that is severe.
+    """
+    worst = max(share / 0.25, behind / 0.1)
+    return "severe" if worst >= 2 else "moderate" if worst >= 1 else "mild"
 
 
 @final

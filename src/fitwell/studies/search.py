@@ -32,7 +32,8 @@ LEADERS = 3
 SECOND_ROUND = 4
 """How many of the best get a second seed."""
 PROMISING = 0.2
-"""Largest p on validation with which a candidate still goes to the proof: the proof decides."""
+"""Largest p on validation with which a candidate still goes to the proof, once it ran on all
+seeds of the search; on fewer, being better is enough. The proof decides."""
 FEW_ROWS = 100
 """Validation rows under which the loss weighs as much as the metric, which is then coarse."""
 
@@ -277,7 +278,8 @@ def _promising(
 ) -> bool:
     """Say whether a proof is worth its time: better on validation, and hardly by chance."""
     if evidence is not None:
-        return evidence.mean > 0 and evidence.p <= PROMISING
+        enough = evidence.pairs >= len(SEARCH_SEEDS)
+        return evidence.mean > 0 and (evidence.p <= PROMISING or not enough)
     if untreated not in race.runs:
         return True
     sign = 1.0 if race.bench.task.higher_is_better else -1.0
