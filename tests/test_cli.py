@@ -262,6 +262,8 @@ def test_cure_hands_on_its_caps_and_runs_alone_means_no_time_limit(
         given = signature.bind(*args, **named).arguments
         assert (given["budget"], given["runs"]) == caps
         assert (given["seeds"], given["overwrite"]) == (3, True)
+        assert given["command"].startswith(f"fitwell cure {users_file}:small --")
+        assert given["command"].endswith("--seeds 3")
         raise Interrupted("stopped here: run it again to go on.")
 
     monkeypatch.setattr(CURE, "cure", spy)

@@ -166,6 +166,8 @@ def test_stacks_of_layers_are_written_down_exactly(module):
     assert {name: value.shape for name, value in again.state_dict().items()} == shapes
 
 
-@pytest.mark.parametrize("module", [Own(8), nn.Sequential(stack(), Own(8)), nn.MultiheadAttention(8, 2)])
+@pytest.mark.parametrize(
+    "module", [Own(8), nn.Sequential(stack(), Own(8)), nn.MultiheadAttention(8, 2)]
+)
 def test_what_is_no_plain_stack_is_not_written_down(module):
     assert constructor(module) is None

@@ -65,7 +65,7 @@ def _run(arm: str, seed: int, metric: float) -> RunRecord:
         seconds=0.9,
         parameters=269_322,
         curves=_curves(rng, cured=arm != "untreated"),
-        took_effect=() if arm == "untreated" else ("Dropout zeroed 50 % of 2 layers.",),
+        took_effect=() if arm == "untreated" else ("Dropout has 2 layers active in training",),
     )
 
 

@@ -1,11 +1,11 @@
 """The commands of ``fitwell``, and its entry point.
 
-What is heavy (torch, the laboratory) is imported by the command that needs it, so that
-``fitwell --help`` answers at once.
+What only a command needs is imported by that command: ``fitwell --help`` works without the lab.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -140,9 +140,11 @@ def cure(
 
     if budget is None and runs is None:
         budget = DEFAULT_BUDGET
+    again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
     with TerminalProgress() as progress:
         found = find_cure(
             loaded,
+            command=_spelled("cure", task, **again, group=group, time=time),
             budget=budget,
             runs=runs,
             seeds=seeds,
@@ -153,6 +155,12 @@ def cure(
     show(cure_story(found.record))
     write_json(json, found.record.to_dict())
     show(files_written(str(found.out)))
+
+
+def _spelled(verb: str, task: str, **options: object) -> str:
+    """Return a command as a shell takes it; options that are None are left out."""
+    given = [w for k, v in options.items() if v is not None for w in (f"--{k}", str(v))]
+    return shlex.join(["fitwell", verb, task, *given])
 
 
 @app.command()

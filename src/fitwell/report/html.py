@@ -52,9 +52,6 @@ def cure_page(record: CureRecord) -> str:
     """
     task, proof = record.task, record.proof
     arms = proof.arms if proof is not None else ()
-    effects = dict.fromkeys(
-        text for arm in arms[1:] for run in arm.runs for text in run.took_effect
-    )
     return _page(
         "cure.html.j2",
         kind="cure",
@@ -66,7 +63,7 @@ def cure_page(record: CureRecord) -> str:
         gradients=gradient_figure(record.trace),
         losses=loss_figure(task, _drawn_arms(record)),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
-        effects=tuple(effects)[:6],
+        effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
         contributions=contributions_figure(task, record.contributions),
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
