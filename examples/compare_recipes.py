@@ -27,5 +27,5 @@ arms = {"dropout": fitwell.Recipe(r.Dropout(0.3)), "weight decay": fitwell.Recip
 if __name__ == "__main__":
     study = fitwell.compare(task, arms, seeds=4)
     print(study.table())
-    for verdict in study.verdicts:
+    for verdict in study.verdicts.values():
         print(verdict.arm, verdict.outcome, verdict.effect.to_dict())

@@ -12,7 +12,7 @@ x = torch.tensor(digits.data, dtype=torch.float32) / 16
 y = torch.tensor(digits.target)
 
 torch.manual_seed(0)
-hidden = [layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.Sigmoid())]
+hidden = [layer for _ in range(8) for layer in (nn.Linear(64, 64), nn.Sigmoid())]
 model = nn.Sequential(*hidden, nn.Linear(64, 10))
 
 recipe = fitwell.Recipe(
@@ -22,7 +22,7 @@ treated = recipe.apply(model, example_input=x[:8])
 optimizer = treated.optimizer(torch.optim.Adam, lr=1e-3)
 loss_fn = treated.loss(nn.CrossEntropyLoss())
 
-for _ in range(10):
+for _ in range(15):
     for rows in torch.randperm(1500).split(64):
         inputs, targets = treated.batch(x[rows], y[rows])
         optimizer.zero_grad()

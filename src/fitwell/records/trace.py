@@ -38,7 +38,7 @@ class Quantity(StrEnum):
     """Root mean square of what a layer puts out, before its activation, around its mean
     over the batch: what still tells one sample from another."""
     UNIT_SPREAD = "unit_spread"
-    """How far a layer's units differ from their mean, relative to their size; 0 if all are alike."""
+    """How far a layer's units differ from their mean, against their size; 0 if all are alike."""
     DEAD_SHARE = "dead_share"
     """Share of a layer's units whose activation was zero for every sample, in [0, 1]."""
     SATURATED_SHARE = "saturated_share"
