@@ -195,3 +195,77 @@ def test_an_example_is_made_from_what_the_first_layer_takes(model, shape):
 def test_a_network_that_no_example_fits_asks_for_one():
     with pytest.raises(BadInput, match="give example_input="):
         anatomy.example_for(Branching())
+
+
+class SqueezeExcite(nn.Module):
+    """A gate that is reshaped and expanded before it multiplies, as most write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+        self.gate = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid())
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        y = self.gate(x.mean((2, 3))).view(len(x), 4, 1, 1)
+        return self.head((x * y.expand_as(x)).mean((2, 3)))
+
+
+class Blend(nn.Module):
+    """Two gates: one acts as 1 - g, one through lerp."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value, self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        y = self.value(x) * (1 - torch.sigmoid(self.one(x)))
+        return self.head(torch.lerp(x, y, torch.sigmoid(self.two(x))))
+
+
+@pytest.mark.parametrize(
+    ("net", "x"), [(SqueezeExcite(), torch.randn(3, 1, 8, 8)), (Blend(), torch.randn(3, 4))]
+)
+def test_a_gate_is_known_behind_reshaping_complement_and_blending(net, x):
+    sigmoids = [n for n in anatomy.inspect(net, x).nodes if n.slug == "sigmoid"]
+    assert sigmoids
+    assert {n.role for n in sigmoids} == {Role.GATE}
+
+
+def test_a_scaled_or_shifted_activation_is_no_gate():
+    class Scaled(Blend):
+        def forward(self, x):
+            return self.head((2 * torch.tanh(self.value(x)) - 1).view(-1, 4))
+
+    (tanh,) = (n for n in anatomy.inspect(Scaled(), torch.randn(3, 4)).nodes if n.slug == "tanh")
+    assert tanh.role == Role.ACTIVATION
+
+
+@pytest.mark.parametrize(
+    ("net", "x"),
+    [
+        (nn.Linear(4, 2), torch.randn(3, 4)),
+        (nn.Conv2d(1, 2, 3), torch.randn(3, 1, 8, 8)),
+        (nn.LSTM(4, 2, batch_first=True), torch.randn(3, 5, 4)),
+    ],
+)
+def test_a_network_that_is_a_single_layer_is_that_layer(net, x):
+    (layer,) = anatomy.inspect(net, x).layers
+    assert (layer.path, layer.kind, layer.functional) == ("", type(net).__name__, False)
+    assert set(layer.parameters) == dict(net.named_parameters()).keys()
+
+
+def test_an_example_is_made_for_a_loop_over_a_recurrent_cell():
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRUCell(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            state = None
+            for step in x.unbind(1):
+                state = self.cell(step, state)
+            return self.head(state)
+
+    assert anatomy.example_for(Loop()).shape == (2, 8, 4)

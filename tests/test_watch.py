@@ -2,6 +2,7 @@ import copy
 import io
 import math
 import pickle
+import time
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fitwell.errors import BadInput, ThresholdError
+from fitwell.probes import activations
 from fitwell.records import Quantity, Trace
 from fitwell.watch import watch
 
@@ -279,6 +281,21 @@ def test_what_is_logged_takes_the_place_of_what_was_read():
     assert trace.facts.metric == "accuracy"
 
 
+def test_what_the_hooks_of_the_layers_take_counts_as_cost(monkeypatch):
+    measure = activations._measure
+
+    def slowly(*args):
+        time.sleep(0.02)
+        return measure(*args)
+
+    monkeypatch.setattr(activations, "_measure", slowly)
+    run = small_run()
+    with watch(*run[:3], overhead=1.0) as one:
+        for _ in range(4):
+            step(*run)
+    assert one.cost > 0.5
+
+
 def test_a_functional_loss_is_not_read_but_can_be_logged():
     model, optimizer, _, x, y = small_run()
     with watch(model, optimizer, F.mse_loss) as one:
@@ -286,7 +303,7 @@ def test_a_functional_loss_is_not_read_but_can_be_logged():
         assert not one.trace.series(Quantity.LOSS)
         one.log(train_loss=loss)
     assert one.trace.series(Quantity.LOSS) == [(0, pytest.approx(loss))]
-    assert one.trace.facts.loss == "mse_loss"
+    assert one.trace.facts.loss == "mse"
 
 
 def test_a_network_whose_forward_is_never_called_is_still_watched_by_its_weights():

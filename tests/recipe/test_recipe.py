@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fitwell.errors import BadInput
+from fitwell.errors import BadInput, NotApplicable
 from fitwell.recipe import Recipe
 from fitwell.records import RemedySpec
 from fitwell.remedies import (
@@ -156,3 +156,56 @@ def test_the_arms_of_a_comparison_share_the_weights_of_the_remedies_they_share()
     assert torch.equal(more.model[0].layer.weight, alone[0].weight)
     other = Recipe(Initialization()).apply(model, example_input=x, seed=8).model
     assert not torch.equal(other[0].weight, alone[0].weight)
+
+
+def backbone_and_head():
+    """A frozen part, as taken from elsewhere, and a head that is trained."""
+    frozen = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU())
+    return nn.Sequential(
+        frozen.requires_grad_(False), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)
+    ), frozen
+
+
+@pytest.mark.parametrize("remedy", [Initialization(), BatchNorm(), LayerNorm()])
+def test_frozen_layers_keep_their_weights_and_what_they_put_out(remedy):
+    net, frozen = backbone_and_head()
+    x = torch.randn(7, 4)
+    treated = Recipe(remedy).apply(net, example_input=x)
+    assert torch.equal(treated.model[0](x), frozen(x))
+    assert treated.changes.items
+    assert not any(change.where.startswith("0.") for change in treated.changes.items)
+
+
+@pytest.mark.parametrize("remedy", [Initialization(), BatchNorm(), Shrink()])
+def test_what_could_only_change_frozen_layers_is_refused(remedy):
+    net = backbone_and_head()[0].requires_grad_(False)
+    with pytest.raises(NotApplicable, match=r"would change frozen layers[\s\S]*frozen: 0\.0"):
+        Recipe(remedy).apply(net, example_input=torch.randn(7, 4))
+
+
+def test_dropout_may_stand_behind_a_frozen_layer():
+    net, _ = backbone_and_head()
+    treated = Recipe(Dropout(0.3)).apply(net, example_input=torch.randn(7, 4))
+    assert sum(isinstance(m, nn.Dropout) for m in treated.model.modules()) == 3
+
+
+def test_code_of_a_recipe_without_edits_needs_no_input():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, *, left, right):
+            return self.layer(left - right)
+
+    assert "before_step" in Recipe(ClipNorm(1.0)).to_code(Odd())
+    with pytest.raises(BadInput, match="example_input="):
+        Recipe(Initialization()).to_code(Odd())
+
+
+def test_a_single_layer_is_initialised_and_otherwise_refused_as_the_output():
+    net, x = nn.Linear(4, 2), torch.randn(7, 4)
+    treated = Recipe(Initialization("xavier_uniform")).apply(net, example_input=x)
+    assert {change.where for change in treated.changes.items} == {"weight", "bias"}
+    with pytest.raises(NotApplicable, match="Linear is the output"):
+        Recipe(BatchNorm()).apply(net, example_input=x)

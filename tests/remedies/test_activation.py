@@ -127,3 +127,20 @@ def test_an_unknown_kind_and_a_slope_without_use_are_refused():
         Activation("swish")
     with pytest.raises(BadInput, match="takes no slope"):
         Activation("relu", slope=0.3)
+
+
+class Refused(Gated):
+    """Nothing can be replaced: a gate, a function, and the output."""
+
+    def forward(self, x):
+        hidden = torch.tanh(self.value(x)) + 1
+        return self.act(self.out((hidden + x) * self.squash(self.gate(x))))
+
+
+def test_a_refusal_says_of_each_activation_why_it_stays():
+    with pytest.raises(NotApplicable) as refusal:
+        treated(Refused(), "relu")
+    message = str(refusal.value)
+    assert "Sigmoid (squash) serves as a gate" in message
+    assert "Tanh (act) serves the output" in message
+    assert "tanh (the network's own forward) is a function" in message

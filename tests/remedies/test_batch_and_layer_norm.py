@@ -132,8 +132,10 @@ def test_a_layer_whose_weights_are_read_from_outside_is_refused():
         def forward(self, x):
             return self.b(self.act(self.a(x))) + self.a.weight.sum()
 
-    with pytest.raises(NotApplicable, match="its own code relies on what would change"):
+    with pytest.raises(NotApplicable, match="its own code relies on what would change") as refusal:
         treated(Peeking(), LayerNorm())
+    assert "forward() reads .weight of a layer" in str(refusal.value)
+    assert "Linear(in_features=6, out_features=5" in str(refusal.value)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 1.01, float("nan")])

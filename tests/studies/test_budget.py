@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fitwell.errors import BadInput, BudgetTooSmall
-from fitwell.studies.budget import Budget, parse_budget, spelled
+from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget, spelled
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,31 @@ def test_forty_percent_of_the_time_is_kept_for_the_proof():
     budget = Budget(100, now=clock)
     budget.start()
     assert budget.search_seconds == 60
+    budget.runs_spent = LEAST_SEARCH
     clock.now = 58
     assert budget.take(1.0, 2.0)
     assert not budget.take(1.0, 2.1)
+
+
+def test_shares_of_the_search_count_from_its_beginning():
+    clock = Clock()
+    budget = Budget(100, now=clock)
+    budget.start()
+    clock.now = 20
+    budget.begin_search()
+    budget.runs_spent = LEAST_SEARCH
+    assert budget.take(0.5, 20.0)
+    assert not budget.take(0.5, 20.1)
+
+
+def test_the_least_search_is_done_however_long_it_takes():
+    clock = Clock()
+    budget = Budget(100, now=clock)
+    budget.start()
+    clock.now = 99
+    assert [budget.take(0.5, 50.0) for _ in range(LEAST_SEARCH + 1)] == [True] * LEAST_SEARCH + [
+        False
+    ]
 
 
 def test_a_long_proof_keeps_more():

@@ -65,8 +65,15 @@ def test_a_healthy_diagnosis_proposes_nothing():
 
 
 def test_augmentation_is_told_what_the_rows_are():
-    assert remedies_named(OVERFITTING, "bag")["Augment"].args == {"kind": "bag"}
-    assert remedies_named(OVERFITTING, "other")["Augment"].args == {}
+    assert remedies_named(OVERFITTING, "bag")["Augment"].args["kind"] == "bag"
+    assert remedies_named(OVERFITTING, "other")["Augment"].args.keys() == {"strength"}
+
+
+def test_a_dose_that_the_diagnosis_names_is_kept():
+    diagnosis = Diagnosis(
+        (Finding("overfitting", "mild", 1, (), 0, {}, "", (RemedySpec("Dropout", {"rate": 0.6}),)),)
+    )
+    assert remedies_named(diagnosis, "table")["Dropout"].args == {"rate": 0.6}
 
 
 def test_rivals_never_share_a_recipe():

@@ -50,7 +50,7 @@ def _candidates(model: nn.Module) -> Iterator[Tensor]:
                 yield from (torch.zeros(2, module.in_channels, side) for side in _SIDES)
             case nn.Conv2d():
                 yield from (torch.zeros(2, module.in_channels, side, side) for side in _SIDES)
-            case nn.RNNBase():
+            case nn.RNNBase() | nn.RNNCellBase():
                 yield torch.zeros(2, 8, module.input_size)
             case nn.Embedding():
                 yield torch.zeros(2, 8, dtype=torch.long)

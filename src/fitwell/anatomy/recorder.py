@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from fitwell.anatomy.roles import PRODUCTS, function_role, module_role, settings
+from fitwell.anatomy.roles import (
+    ADDITIONS,
+    GATING,
+    RESHAPING,
+    function_role,
+    module_role,
+    settings,
+)
 from fitwell.records import Anatomy, Node, Role
 
 
@@ -149,7 +156,11 @@ class Recorder:
         role = function_role(slug, sources, bool(used))
         owner = used[0].rpartition(".")[0] if role in (Role.LAYER, Role.RECURRENT) else None
         path = self._path[-1] if owner is None else owner
-        self._add(path, name.strip("_"), role, given, output, tuple(used), None)
+        kind, made_with = name.strip("_"), None
+        if owner == "" and module_role(self._model) == role:
+            # The network is a single layer: no hook stands on it, this call is the layer.
+            kind, made_with = type(self._model).__name__, settings(self._model)
+        self._add(path, kind, role, given, output, tuple(used), made_with)
 
     def _add(
         self,
@@ -208,10 +219,22 @@ def _with_context(anatomy: Anatomy, node: Node) -> Node:
     if node.role != Role.ACTIVATION:
         return node
     role = Role.ACTIVATION
-    if node.slug in ("sigmoid", "tanh", "hardsigmoid") and any(
-        c.slug in PRODUCTS and len(c.inputs) > 1 for c in anatomy.consumers(node)
-    ):
+    if node.slug in ("sigmoid", "tanh", "hardsigmoid") and _opens(anatomy, node):
         role = Role.GATE
     elif node.slug == "softmax" and anatomy.consumers(node):
         role = Role.ATTENTION
     return node if role == node.role else replace(node, role=role)
+
+
+def _opens(anatomy: Anatomy, node: Node) -> bool:
+    """Whether a node scales another one, be it reshaped before or taken from one."""
+    for consumer in anatomy.consumers(node):
+        alone = len(consumer.inputs) == 1
+        if consumer.slug in GATING and not alone:
+            return True
+        # expand_as takes a second tensor, for its shape alone.
+        reshaped = consumer.slug in RESHAPING and consumer.inputs[0] == node.index
+        complement = consumer.slug in ADDITIONS and alone
+        if (reshaped or complement) and _opens(anatomy, consumer):
+            return True
+    return False

@@ -66,8 +66,14 @@ _SHAPE_CALLS = frozenset(
     "adaptiveavgpool2d adaptivemaxpool2d avgpool1d avgpool2d maxpool1d maxpool2d maxpool2d "
     "interpolate pixelshuffle packpaddedsequence padpackedsequence".split()
 )
-_ADDITIONS = frozenset("add radd iadd sub rsub".split())
-PRODUCTS = frozenset("mul rmul imul".split())
+ADDITIONS = frozenset("add radd iadd sub rsub".split())
+GATING = frozenset("mul rmul imul lerp addcmul".split())
+"""Functions in which one tensor can say how much of another passes."""
+RESHAPING = frozenset(
+    "view reshape flatten unflatten permute transpose swapaxes movedim squeeze unsqueeze expand "
+    "expandas chunk split unbind getitem get".split()
+)
+"""Functions of shape alone: a gate is still a gate behind them."""
 
 
 def activation_name(node: Node | None) -> str:
@@ -112,7 +118,7 @@ def function_role(slug: str, sources: int, weighted: bool) -> Role:
         return Role.DROPOUT
     if slug == "scaleddotproductattention":
         return Role.ATTENTION
-    if slug in _ADDITIONS and sources > 1:
+    if slug in ADDITIONS and sources > 1:
         return Role.ADD
     return Role.SHAPE if slug in _SHAPE_CALLS else Role.OTHER
 

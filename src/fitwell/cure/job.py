@@ -13,7 +13,7 @@ from fitwell.cure.result import Cure
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted
 from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
 from fitwell.studies.bench import Bench
-from fitwell.studies.budget import Budget, parse_budget
+from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget
 from fitwell.studies.candidates import remedies_named
 from fitwell.studies.checking import Examination, examine, first_look, merged
 from fitwell.studies.executor import Executor, executor_for
@@ -27,8 +27,6 @@ from fitwell.tasks import Task
 
 CURED = "cured"
 DEFAULT_BUDGET = "2min"
-LEAST_SEARCH = 6
-"""Runs of the smallest search worth its name."""
 TRACE = "trace.json"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Self, final
@@ -69,12 +70,21 @@ class Activations(Probe):
         layout: Its layers; None while they are not known: then every module without children is
             read in all ways, and ``layout`` is set before ``readings`` is called.
         window: Number of samples a unit must have been silent for to count as dead.
+        spending: Makes a context manager that stands around each reading, to time it.
     """
 
-    def __init__(self, model: nn.Module, layout: Layout | None, *, window: int = 1024) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout | None,
+        *,
+        window: int = 1024,
+        spending: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._model = model
         self.layout = layout
         self._window = window
+        self._spending = spending
         self._handles: list[RemovableHandle] = []
         self._seen: dict[str, list[_Seen]] = {}
         self._silent: dict[str, Tensor] = {}
@@ -129,7 +139,7 @@ class Activations(Probe):
         if not values.is_floating_point() or not torch.is_grad_enabled():
             return
         peaks, limits = wanted
-        with torch.no_grad():
+        with self._spending(), torch.no_grad():
             seen = _measure(module, values.detach(), peaks, limits)
         self._seen.setdefault(name, []).append(seen)
 

@@ -14,8 +14,12 @@ LOSS_NAMES = {
     "BCELoss": "binary_cross_entropy",
     "MSELoss": "mse",
     "L1Loss": "mae",
+    "nll_loss": "cross_entropy",
+    "binary_cross_entropy_with_logits": "binary_cross_entropy",
+    "mse_loss": "mse",
+    "l1_loss": "mae",
 }
-"""Class of a loss module to the name that facts carry."""
+"""Class of a loss module, or function of torch, to the name that facts carry."""
 
 
 def loss_name(loss_fn: object) -> str:

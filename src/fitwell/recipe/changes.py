@@ -80,10 +80,10 @@ def operate(
         return Changes(), ()
     before = anatomy.inspect(model, example_input)
     for remedy in editing:
-        edits = tuple(remedy.edit(before))
+        name = type(remedy).__name__
+        edits = _of_trained(model, name, tuple(remedy.edit(before)))
         if not edits:
             continue
-        name = type(remedy).__name__
         operation = Operation(name, edits, seed * _SEEDS_OF_A_RUN + int(remedy.stage))
         modules = list(model.modules())
         moved = surgery.perform(model, edits, seed=operation.seed)
@@ -95,6 +95,36 @@ def operate(
         before = after
     moved = {old: new for old, new in keys.items() if old != new}
     return Changes(tuple(items), moved), tuple(done)
+
+
+def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """Leave out what would change frozen weights, or what they are learned to put out."""
+    kept = tuple(edit for edit in edits if not _concerns_frozen(model, edit))
+    frozen = list(dict.fromkeys(_place(edit) for edit in edits if edit not in kept))
+    replaced = [_place(edit) for edit in edits if edit not in kept and isinstance(edit, Replace)]
+    if replaced or (frozen and not kept):
+        raise NotApplicable(
+            f"{remedy} would change frozen layers, whose weights keep what they have learned.\n"
+            f"  frozen: {', '.join(replaced or frozen)}\n"
+            "  apply it to the part that is trained, or set requires_grad_(True)"
+        )
+    return kept
+
+
+def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:
+    """Whether an edit draws, replaces or normalises weights that take no gradient."""
+    if isinstance(edit, Initialize):
+        return not model.get_parameter(edit.parameter).requires_grad
+    if isinstance(edit, Configure):
+        return False
+    old = model.get_submodule(edit.path)
+    if isinstance(edit, InsertAfter):
+        with torch.device("meta"):
+            new: nn.Module = getattr(nn, edit.module.kind)(**edit.module.args)
+        if next(new.parameters(), None) is None:
+            return False
+    own = list(old.parameters())
+    return bool(own) and not any(parameter.requires_grad for parameter in own)
 
 
 def _checked(
@@ -114,7 +144,7 @@ def _checked(
     except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise NotApplicable(
             f"{remedy} does not fit this network: its own code relies on what would change.\n"
-            f"  {type(error).__name__}: {error}"
+            f"  {type(error).__name__}: {error}{_hint(error)}"
         ) from error
     if before.nodes and after.nodes[-1].shape != before.nodes[-1].shape:
         raise NotApplicable(
@@ -122,6 +152,18 @@ def _checked(
             f"{before.nodes[-1].shape} to {after.nodes[-1].shape}."
         )
     return after
+
+
+def _hint(error: Exception) -> str:
+    """Say what to do where a forward reads an attribute of a layer that became a sequence."""
+    if not isinstance(error, AttributeError) or not isinstance(error.obj, nn.Sequential):
+        return ""
+    children = ", ".join(str(child) for child in error.obj.children())
+    return (
+        f"\n  forward() reads .{error.name} of a layer, which would stand inside a sequence: "
+        f"{children}\n"
+        "  call the layer instead of reading its parameters, or write the new module into forward()"
+    )
 
 
 def _check_that_all_ran(

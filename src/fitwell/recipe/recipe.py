@@ -163,7 +163,7 @@ class Recipe:
                 user's own says no plain function for a seam.
         """
         copy = surgery.copy_of(model)
-        if example_input is None:
+        if example_input is None and self.needs("edit"):
             example_input = anatomy.example_for(copy)
         _, done = operate(copy, self.remedies, example_input=example_input, seed=seed)
         return source_of(self.remedies, done, weights=surgery.weight_names(copy), seed=seed)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Remedy, Stage
-from fitwell.records import Anatomy, Edit, ModuleSpec, Replace
-from fitwell.remedies.places import activations_present, hidden_activations, is_recurrent
+from fitwell.records import Anatomy, Edit, ModuleSpec, Replace, Role
+from fitwell.remedies.places import (
+    activations_present,
+    hidden_activations,
+    is_hidden,
+    is_recurrent,
+)
 
 KINDS: Mapping[str, str] = {
     "relu": "ReLU",
@@ -82,6 +87,25 @@ class Activation(Remedy):
             raise NotApplicable(
                 f"No {names} activation found to replace: none is a hidden module of its own.\n"
                 f"  activations present: {activations_present(anatomy)}"
+                + "".join(f"\n  {reason}" for reason in _reasons(anatomy, wanted))
             )
         args = {"negative_slope": self.slope} if self.kind == "leaky_relu" else {}
         return [Replace(node.path, ModuleSpec(KINDS[self.kind], args)) for node in targets]
+
+
+def _reasons(anatomy: Anatomy, wanted: Collection[str]) -> Iterable[str]:
+    """Say of each activation that would be replaced why it stays, and what to do."""
+    nodes = [node for node in anatomy.nodes if node.slug in wanted]
+    said = {}
+    for node in nodes:
+        where = node.path or "the network's own forward"
+        name = f"{node.kind} ({where})"
+        if node.role == Role.GATE:
+            said[name] = "serves as a gate"
+        elif not is_hidden(anatomy, node):
+            said[name] = "serves the output: give the hidden layers modules of their own"
+        elif node.functional:
+            said[name] = "is a function: call a module of torch.nn in its place"
+        elif is_recurrent(anatomy, node):
+            said[name] = "works on the state of a loop"
+    return [f"{name} {reason}" for name, reason in said.items()]

@@ -145,5 +145,5 @@ def _general_objection(anatomy: Anatomy, layer: Node) -> str:
     if normalized:
         return "is followed by a normalisation already"
     if activation is None:
-        return "leads to no activation"
+        return "leads to no activation, gates left aside"
     return ""

@@ -158,7 +158,9 @@ def _narrower(anatomy: Anatomy, width: float) -> tuple[dict[str, dict[str, Any]]
     reasons: list[str] = []
     for layer in anatomy.hidden_layers:
         if not _is_plain(anatomy, layer):
-            reasons.append(f"{layer.path} is shared or no plain layer but {layer.kind}")
+            plain = is_linear(layer) or is_convolution(layer)
+            reason = "is shared, grouped or reparametrised" if plain else f"is of kind {layer.kind}"
+            reasons.append(f"{layer.path or layer.kind} {reason}, whose width stays")
             continue
         behind = _behind(anatomy, layer)
         if isinstance(behind, str):

@@ -12,6 +12,8 @@ from fitwell.errors import BadInput, BudgetTooSmall
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 PROOF_SHARE = 0.4
 """Smallest share of the time that is kept for the proof."""
+LEAST_SEARCH = 6
+"""Runs of the smallest search worth its name; they are done however long they take."""
 MARGIN = 1.25
 """How much longer than estimated a proof may take."""
 
@@ -71,6 +73,7 @@ class Budget:
         self.runs_spent = 0
         self._now, self._spent = now, spent
         self._started: float | None = None
+        self._search_began = 0.0
         self._proof_seconds = PROOF_SHARE * seconds if seconds is not None else 0.0
 
     def start(self) -> None:
@@ -109,6 +112,11 @@ class Budget:
         """Wall time that baseline and search may take, or None for no limit."""
         return None if self.seconds is None else max(0.0, self.seconds - self._proof_seconds)
 
+    def begin_search(self) -> None:
+        """Note that the search begins: its shares are of the time from here on."""
+        if self.seconds is not None:
+            self._search_began = self.elapsed
+
     def take(self, share: float, cost: float | None) -> bool:
         """Take the allowance for one search run, if there is one.
 
@@ -119,11 +127,17 @@ class Budget:
         """
         if self.runs is not None and self.runs_spent + 1 > max(1.0, share * self.runs):
             return False
-        limit = self.search_seconds
-        if limit is not None and cost is not None and self.elapsed + cost > share * limit:
+        if cost is not None and self.runs_spent >= LEAST_SEARCH and not self._fits(share, cost):
             return False
         self.runs_spent += 1
         return True
+
+    def _fits(self, share: float, cost: float) -> bool:
+        """Say whether a run ends before that share of the search's time is over."""
+        if self.search_seconds is None:
+            return True
+        allowed = max(0.0, self.search_seconds - self._search_began)
+        return self.elapsed + cost <= self._search_began + share * allowed
 
     def can_prove(self, seconds: float) -> bool:
         """Say whether a proof of that estimated length still ends in time."""

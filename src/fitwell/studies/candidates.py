@@ -56,8 +56,14 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """Remedies that go together against a condition, the most promising first. Only those that the
 diagnosis names are used; for other conditions the first one, two and three that it names."""
 
-STARTS: Mapping[str, Mapping[str, Any]] = {"Dropout": {"rate": 0.35}}
-"""Doses to begin with where the diagnosis names none: half of the units is much, beside others."""
+STARTS: Mapping[str, Mapping[str, Any]] = {
+    "Augment": {"strength": 0.3},
+    "Dropout": {"rate": 0.35},
+}
+"""Doses to begin with where the diagnosis names none: mild ones, since remedies come together."""
+
+FIRST = 8
+"""Recipes of the first generation; what is not among them comes in as a variation."""
 
 APART = (frozenset({"BatchNorm", "LayerNorm"}), frozenset({"ClipNorm", "ClipValue"}))
 """Remedies that stand in for each other: a recipe holds one of them at most."""
@@ -102,15 +108,16 @@ def remedies_named(diagnosis: Diagnosis, kind: str) -> dict[str, RemedySpec]:
             continue
         if spec.name == "Augment" and kind in ("image", "table", "bag", "sequence"):
             spec = RemedySpec(spec.name, {**spec.args, "kind": kind})
-        named.setdefault(spec.name, RemedySpec(spec.name, spec.args or STARTS.get(spec.name, {})))
+        dosed = {**STARTS.get(spec.name, {}), **spec.args}
+        named.setdefault(spec.name, RemedySpec(spec.name, dosed))
     return named
 
 
 def first_generation(diagnosis: Diagnosis, named: Mapping[str, RemedySpec]) -> list[Candidate]:
-    """Return the recipes to begin with, the most promising first, each once.
+    """Return the recipes to begin with, the most promising first, each once, at most eight.
 
     Combinations of every finding in turn, then what the findings name first taken together, then
-    every remedy by itself.
+    remedies by themselves.
     """
     plans = [list(_together(finding)) for finding in diagnosis]
     combined = [plan for group in zip_longest(*plans) for plan in group if plan]
@@ -118,7 +125,7 @@ def first_generation(diagnosis: Diagnosis, named: Mapping[str, RemedySpec]) -> l
     union = tuple(dict.fromkeys(chain.from_iterable(firsts)))
     wanted = [*combined[: len(plans)], union, *combined[len(plans) :], *((n,) for n in named)]
     recipes = (_recipe(named[name] for name in plan if name in named) for plan in wanted)
-    return [Candidate(recipe) for recipe in dict.fromkeys(recipes) if recipe]
+    return [Candidate(recipe) for recipe in dict.fromkeys(recipes) if recipe][:FIRST]
 
 
 def next_generation(
@@ -140,13 +147,11 @@ def next_generation(
     """
     random = Random(number)  # noqa: S311
     tried = set(seen)
-    variations = []
-    for leader in leaders:
-        options = list(_variations(leader, named))
-        random.shuffle(options)
-        variations.append(options)
+    variations = [
+        [c for c in _variations(leader, named, random) if c not in tried] for leader in leaders
+    ]
     turns = (c for group in zip_longest(*variations) for c in group if c is not None)
-    return [c for c in dict.fromkeys(turns) if c not in tried][:size]
+    return list(dict.fromkeys(turns))[:size]
 
 
 def _together(finding: Finding) -> Iterator[tuple[str, ...]]:
@@ -168,24 +173,26 @@ def _recipe(specs: Iterable[RemedySpec]) -> Specs:
     return tuple(Recipe(*kept).specs)
 
 
-def _variations(leader: Candidate, named: Mapping[str, RemedySpec]) -> Iterator[Candidate]:
-    for step in (-1, 1):
-        moved = leader.at(step)
-        if moved is not None:
-            yield moved
-    if not leader.recipe:
-        return
+def _variations(
+    leader: Candidate, named: Mapping[str, RemedySpec], random: Random
+) -> Iterator[Candidate]:
+    """Yield variations in a random order: a dose or rate and an addition in turn, removals last."""
+    moved = [c for c in (leader.at(-1), leader.at(1)) if c is not None]
+    grown, removed = [], []
     for index, spec in enumerate(leader.recipe):
         rest = leader.recipe[:index] + leader.recipe[index + 1 :]
-        for dosed in _doses(spec):
-            yield replace(leader, recipe=_recipe((*rest, dosed)))
+        moved += [replace(leader, recipe=_recipe((*rest, dosed))) for dosed in _doses(spec)]
         if rest:
-            yield replace(leader, recipe=rest)
+            removed.append(replace(leader, recipe=rest))
     held = {spec.name for spec in leader.recipe}
-    for name, spec in named.items():
-        grown = _recipe((*leader.recipe, spec))
-        if name not in held and grown != leader.recipe:
-            yield replace(leader, recipe=grown)
+    for name, spec in named.items() if leader.recipe else ():
+        recipe = _recipe((*leader.recipe, spec))
+        if name not in held and recipe != leader.recipe:
+            grown.append(replace(leader, recipe=recipe))
+    for group in (moved, grown, removed):
+        random.shuffle(group)
+    yield from (c for pair in zip_longest(moved, grown) for c in pair if c is not None)
+    yield from removed
 
 
 def _doses(spec: RemedySpec) -> Iterator[RemedySpec]:

@@ -18,6 +18,9 @@ from fitwell.studies.training import Job, Listener, batches, fit, reproducible
 from fitwell.tasks import Task
 from fitwell.watch import Watch, watch
 
+TIMED_EPOCHS = 2
+"""Epochs that tell how long a run takes."""
+
 
 @final
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Examination:
     Args:
         diagnosis: Findings of the first batch and of the run, one a condition.
         trace: What the probes recorded.
-        run: The run itself, the same as without the watch.
+        run: The run itself, the same as without the watch; its seconds are those without.
     """
 
     diagnosis: Diagnosis
@@ -63,9 +66,16 @@ def examine(task: Task, *, seed: int, device: str = "cpu") -> Examination:
 
     job = Job((), seed, arm="untreated")
     run = fit(task, job, observer=watching, device=device).run
+    run = replace(run, seconds=seconds_of(task, job, device=device))
     watched = watches[0]
-    run = replace(run, seconds=run.seconds * (1 - min(watched.cost, 0.9)))
     return Examination(merged(before, watched.diagnosis()), watched.trace, run)
+
+
+def seconds_of(task: Task, job: Job, *, device: str = "cpu") -> float:
+    """Return how long a run takes without a watch, from its first epochs."""
+    epochs = job.epochs or task.epochs
+    few = min(TIMED_EPOCHS, epochs)
+    return fit(task, replace(job, epochs=few), device=device).run.seconds * epochs / few
 
 
 def first_look(task: Task, *, seed: int, device: str = "cpu") -> Diagnosis:

@@ -170,10 +170,11 @@ def _loaded(path: str) -> Any:
 
 def _begin_worker(parent: int) -> None:
     """Leave Ctrl-C to the parent, use one thread, and end when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)  # its first use imports for seconds
 
     def watch_parent() -> None:
         while os.getppid() == parent:

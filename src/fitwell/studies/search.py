@@ -21,9 +21,9 @@ from fitwell.studies.store import Refusal
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
-EXPLORING, HALVING, SIMPLIFYING = 0.45, 0.75, 1.0
+EXPLORING, HALVING, SIMPLIFYING = 0.5, 0.72, 1.0
 """Shares of the search's budget at which its three parts have to end."""
-GENERATION = 8
+GENERATION = 6
 """Candidates in every generation after the first."""
 PATIENCE = 3
 """Generations without a better candidate that end the exploring."""
@@ -31,9 +31,9 @@ LEADERS = 3
 """How many of the best are varied, and how many run on all seeds of the search."""
 SECOND_ROUND = 4
 """How many of the best get a second seed."""
-PROMISING = 0.2
-"""Largest p on validation with which a candidate still goes to the proof, once it ran on all
-seeds of the search; on fewer, being better is enough. The proof decides."""
+PROMISING = 0.25
+"""Largest p on validation with which a candidate still goes to the proof; it is that of three equal
+differences. The proof decides: here only what is hopeless is to be spared one."""
 FEW_ROWS = 100
 """Validation rows under which the loss weighs as much as the metric, which is then coarse."""
 
@@ -46,7 +46,8 @@ class Found:
     Args:
         untreated: The untreated network at its own best learning rate.
         winner: The best candidate, or None if none was better with some evidence.
-        evidence: The winner against the untreated on validation; None without two common seeds.
+        evidence: The winner against the untreated on validation, on seeds that did not choose it
+            where there are such; None without two common seeds.
         contributions: What each remedy of the winner adds, on validation.
         trials: Everything that was tried, the best first.
         refused: Why remedies were left out, as sentences.
@@ -76,6 +77,8 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
     References:
         Jamieson & Talwalkar, "Non-stochastic Best Arm Identification", 2016, arXiv:1502.07943.
     """
+    if bench.budget is not None:
+        bench.budget.begin_search()
     race = Race(bench, proof_seeds)
     explore(race, diagnosis)
     halve(race)
@@ -85,7 +88,7 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
     evidence = None
     if winner is not None:
         winner, contributions = simplify(race, winner)
-        evidence = race.effect(untreated or Candidate(), winner)
+        evidence = race.evidence(untreated or Candidate(), winner)
         if not _promising(race, untreated or Candidate(), winner, evidence):
             winner = None
     return Found(
@@ -94,7 +97,7 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
         evidence,
         contributions if winner else (),
         race.trials(),
-        tuple(race.refused),
+        race.left_out(),
     )
 
 
@@ -114,9 +117,12 @@ class Race:
     refused: dict[str, None] = field(default_factory=dict)
     tried: dict[Candidate, None] = field(default_factory=dict)
 
-    def run(self, candidates: Iterable[Candidate], seeds: Sequence[int], share: float) -> bool:
+    def run(
+        self, candidates: Iterable[Candidate], seeds: Sequence[int], share: float | None
+    ) -> bool:
         """Run candidates on seeds as far as the budget goes; say whether all were run."""
-        jobs = {c.job(seed): c for c in candidates for seed in seeds}
+        pool = tuple(candidates)
+        jobs = {c.job(seed): c for seed in seeds for c in pool}
         done = self.bench.run(jobs, share=share)
         for job, result in done.items():
             self.tried[jobs[job]] = None
@@ -139,11 +145,14 @@ class Race:
         Places by metric and by loss are added; the loss weighs the more, the fewer validation rows
         there are to tell one metric from another.
         """
-        pool = [
+        return self._ordered(
             c
             for c, runs in self.runs.items()
             if bool(c.recipe) == treated and len(runs) >= seeds and self.provable(c)
-        ]
+        )
+
+    def _ordered(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        pool = list(candidates)
         sign = -1.0 if self.bench.task.higher_is_better else 1.0
         scores = {c: self.score(c) for c in pool}
         by_metric = _places({c: sign * s.metric for c, s in scores.items()})
@@ -159,9 +168,9 @@ class Race:
 
     def proof_seconds(self, candidate: Candidate) -> float:
         """Return how long a proof of the candidate is estimated to take."""
-        runs = [*self.runs[candidate].values(), *self.runs.get(Candidate(), {}).values()]
-        cost = fmean(run.seconds for run in runs)
-        return 2 * self.proof_seeds * cost / self.bench.executor.workers
+        arms = (self.runs[candidate], self.runs.get(Candidate()) or self.runs[candidate])
+        pair = sum(min(run.seconds for run in runs.values()) for runs in arms)
+        return self.proof_seeds * pair / self.bench.executor.workers
 
     def provable(self, candidate: Candidate) -> bool:
         """Say whether a proof of the candidate would still end in time, were it next."""
@@ -170,6 +179,14 @@ class Race:
             return True
         return budget.can_prove(self.proof_seconds(candidate))
 
+    def left_out(self) -> tuple[str, ...]:
+        """Say why candidates could not become the winner."""
+        slow = sum(not self.provable(c) for c in self.runs)
+        late = (
+            f"{slow} recipes were passed over, since their proof would not end in time: allow more."
+        )
+        return (*self.refused, late) if slow else tuple(self.refused)
+
     def keep_time(self) -> None:
         """Keep as much of the budget as the slowest of the leaders needs for its proof."""
         budget = self.bench.budget
@@ -177,9 +194,21 @@ class Race:
             leaders = self.ranked(treated=True)[:LEADERS]
             budget.reserve(max(map(self.proof_seconds, leaders), default=0.0))
 
-    def effect(self, base: Candidate, other: Candidate, *, loss: bool = False) -> Effect | None:
+    def evidence(self, base: Candidate, other: Candidate) -> Effect | None:
+        """Return the improvement on the seeds that did not pick the candidate out of all others."""
+        return self.effect(base, other, seeds=SEARCH_SEEDS[1:]) or self.effect(base, other)
+
+    def effect(
+        self,
+        base: Candidate,
+        other: Candidate,
+        *,
+        loss: bool = False,
+        seeds: Sequence[int] = SEARCH_SEEDS,
+    ) -> Effect | None:
         """Return the improvement of one candidate over another on their common seeds."""
-        common = sorted(self.runs.get(base, {}).keys() & self.runs.get(other, {}).keys())
+        both = self.runs.get(base, {}).keys() & self.runs.get(other, {}).keys()
+        common = [seed for seed in seeds if seed in both]
         if len(common) < 2:
             return None
         before, after = ([self.runs[c][s].validation for s in common] for c in (base, other))
@@ -195,7 +224,7 @@ class Race:
 
     def trials(self) -> tuple[Trial, ...]:
         """Return everything that ran, most seeds and best place first."""
-        pool = [*self.ranked(treated=True), *self.ranked(treated=False)]
+        pool = self._ordered(self.runs)
         pool.sort(key=lambda c: -len(self.runs[c]))
         return tuple(Trial(c.recipe, c.rate, self.score(c), len(self.runs[c])) for c in pool)
 
@@ -205,8 +234,9 @@ def explore(race: Race, diagnosis: Diagnosis) -> None:
     named = remedies_named(diagnosis, race.bench.task.data.kind)
     proposals = first_generation(diagnosis, named)
     untreated = [Candidate((), rate) for rate in (1.0, 0.3, 3.0)]
-    opening = [untreated[0], *proposals[:3], *untreated[1:], *proposals[3:]]
+    opening = [*proposals[:3], *untreated[1:], *proposals[3:]]
     seed = SEARCH_SEEDS[:1]
+    race.run(untreated[:1], seed, None)  # the run that was diagnosed
     going = race.run(opening, seed, EXPLORING)
     race.keep_time()
     best, patience, number = race.best(treated=True), PATIENCE, 0
@@ -234,7 +264,8 @@ def halve(race: Race) -> None:
     race.run([*first[:1], *second[:2], *first[1:], *second[2:]], SEARCH_SEEDS[1:2], HALVING)
     bare = race.ranked(treated=False, seeds=2)[:1] or bare[:1]
     leaders = race.ranked(treated=True, seeds=2)[:LEADERS] or leaders[:1]
-    race.run([*bare, *leaders], SEARCH_SEEDS[1:], HALVING)
+    race.run([*bare, *leaders[:1]], SEARCH_SEEDS[1:], HALVING)
+    race.run(leaders[1:], SEARCH_SEEDS[1:], HALVING)
 
 
 def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contribution, ...]]:
@@ -278,7 +309,7 @@ def _promising(
 ) -> bool:
     """Say whether a proof is worth its time: better on validation, and hardly by chance."""
     if evidence is not None:
-        enough = evidence.pairs >= len(SEARCH_SEEDS)
+        enough = evidence.pairs >= len(SEARCH_SEEDS) - 1
         return evidence.mean > 0 and (evidence.p <= PROMISING or not enough)
     if untreated not in race.runs:
         return True

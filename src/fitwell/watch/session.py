@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import fields, replace
 from types import TracebackType
 from typing import Any, Self, final
@@ -111,12 +111,15 @@ class Watch:
         self._this_step.close()
         self._probes = []
 
+    def _spending(self) -> AbstractContextManager[None]:
+        return self._budget.spending()
+
     def _forward_begins(self, module: nn.Module, args: object) -> None:
         if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
         with self._budget.spending():
             if self._activations is None:
-                self._activations = Activations(self._model, self._layout)
+                self._activations = Activations(self._model, self._layout, spending=self._spending)
             if self._layout is None:
                 self._recorder = Recorder(self._model)
                 self._this_forward.enter_context(self._recorder)
