@@ -19,7 +19,7 @@ import typer
 from fitwell.cli.failures import exit_code
 from fitwell.cli.output import show, writable, write_json, write_text
 from fitwell.cli.progress import TerminalProgress
-from fitwell.errors import BadInput
+from fitwell.errors import BadInput, ThresholdError
 from fitwell.records import SEVERITIES, study_to_dict
 
 if TYPE_CHECKING:
@@ -179,17 +179,19 @@ def check(
     """Watch one training run and say what is wrong with it."""
     writable(json, report)
     from fitwell.report.html import diagnosis_page
-    from fitwell.report.tables import diagnosis_table
+    from fitwell.report.terminal import diagnosis_story
     from fitwell.tasks import load
 
     loaded = load(task, column=target, kind=kind, group=group, time=time)
+    loaded.check()
     from fitwell.studies import check as watch_once
 
     diagnosis, trace = watch_once(loaded)
-    show(diagnosis_table(diagnosis))
+    about = loaded.record()
+    show(diagnosis_story(about, diagnosis))
     write_json(json, diagnosis.to_dict())
     if report is not None:
-        write_text(report, diagnosis_page(diagnosis, trace, loaded.name))
+        write_text(report, diagnosis_page(diagnosis, trace, about.name, notes=about.notes))
     worst = diagnosis.worst()
     limit = len(SEVERITIES) if fail_on is FailOn.NEVER else SEVERITIES.index(fail_on.value)
     if worst is not None and SEVERITIES.index(worst) >= limit:
@@ -269,24 +271,27 @@ def arms_in(given: Sequence[str]) -> dict[str, Recipe]:
     arms: dict[str, Recipe] = {}
     for text in given:
         name, sign, recipe = text.partition("=")
-        if not sign or "(" in name or not name.strip():
+        if not sign or "(" in name or not name.strip() or not recipe.strip():
             raise BadInput(
                 f'Expected NAME=RECIPE after -r, got {text!r}: write -r "mild=dropout(0.2)".'
             )
         if name.strip() in arms:
             raise BadInput(f"Two recipes are called {name.strip()!r}: give each a name of its own.")
-        arms[name.strip()] = _recipe_in(recipe.strip(), Recipe)
+        arms[name.strip()] = _recipe_in(name.strip(), recipe.strip(), Recipe)
     return arms
 
 
-def _recipe_in(text: str, kind: type[Recipe]) -> Recipe:
+def _recipe_in(name: str, text: str, kind: type[Recipe]) -> Recipe:
     path = Path(text)
-    if path.suffix != ".json":
-        return kind.from_text(text)
     try:
+        if path.suffix != ".json":
+            return kind.from_text(text)
         return kind.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"Cannot read the recipe {text}: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise BadInput(f"Cannot read the recipe {text}: {why}.") from error
+    except ThresholdError as error:
+        raise BadInput(f"In the recipe {name!r}: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -53,8 +53,16 @@ def writable(*paths: Path | None) -> None:
             raise OutputError(f"Cannot write {path}: it is a folder; name a file in it.")
         if not path.parent.is_dir():
             raise OutputError(f"Cannot write {path}: there is no folder {path.parent}.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise OutputError(f"Cannot write {path}: no permission.")
+        if path.exists() and not path.is_file():  # a device or pipe: opening it would be heard
+            if not os.access(path, os.W_OK):
+                raise OutputError(f"Cannot write {path}: no permission.")
+            continue
+        try:  # what the permissions say does not hold on every file system
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise OutputError(
+                f"Cannot write {path}: {error.strerror}; choose another place."
+            ) from error
 
 
 def write_json(path: Path | None, data: Any) -> None:

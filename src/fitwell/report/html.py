@@ -113,8 +113,16 @@ def study_page(record: StudyRecord) -> str:
     )
 
 
-def diagnosis_page(diagnosis: Diagnosis, trace: Trace, title: str) -> str:
+def diagnosis_page(
+    diagnosis: Diagnosis, trace: Trace, title: str, *, notes: tuple[str, ...] = ()
+) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
+
+    Args:
+        diagnosis: What was found.
+        trace: What it was judged on.
+        title: Name of the task or run.
+        notes: What was done to the data before, as sentences.
 
     Raises:
         MissingExtra: If altair or vl-convert is not installed.
@@ -126,6 +134,7 @@ def diagnosis_page(diagnosis: Diagnosis, trace: Trace, title: str) -> str:
         diagnosis=diagnosis,
         headline=diagnosis_headline(diagnosis),
         gradients=gradient_figure(trace),
+        notes=notes,
     )
 
 

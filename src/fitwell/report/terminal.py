@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fitwell.records import CureRecord, RunRecord, StudyRecord, TaskRecord
+from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
 from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
 from fitwell.report.series import Point, band, best_trials
 from fitwell.report.tables import (
@@ -56,6 +56,11 @@ def study_story(study: StudyRecord) -> RenderableType:
         verdict_lines(study_headline(study.task, study.arms)),
         *_notes(study.task.notes),
     )
+
+
+def diagnosis_story(task: TaskRecord, diagnosis: Diagnosis) -> RenderableType:
+    """Tell what was found in one run, and what was done to the data before it."""
+    return Group(task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes))
 
 
 def task_line(task: TaskRecord) -> RenderableType:

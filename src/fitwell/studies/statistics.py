@@ -56,10 +56,10 @@ def paired_effect(
         same = abs(mean) <= 1e-12 * scale
         mean = 0.0 if same else mean
         return Effect(mean, mean, mean, 1.0 if same else 2.0 ** (1 - pairs), pairs)
-    t = require("scipy.stats").t(pairs - 1)
+    t, freedom = require("scipy.stats").t, pairs - 1
     error = deviation / math.sqrt(pairs)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2)) * error
-    p = float(2 * t.sf(abs(mean) / error))
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    p = float(2 * t.sf(abs(mean) / error, freedom))
     return Effect(mean, mean - reach, mean + reach, min(p, 1.0), pairs)
 
 

@@ -80,8 +80,8 @@ def as_numbers(values: Sequence[object], column: str) -> Floats:
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
         raise TaskError(
-            f"Column {column!r} must be finite, but {len(infinite)} values are infinite "
-            f"(first: row {infinite[0] + 1}): correct them or leave them empty."
+            f"Column {column!r} must be finite, but {len(infinite)} of {len(numbers)} are "
+            f"infinite (first: row {infinite[0] + 1}): correct them, or leave the cells empty."
         )
     return numbers
 
@@ -94,7 +94,7 @@ def _number(value: object, row: int, column: str) -> float:
     except (TypeError, ValueError):
         raise TaskError(
             f"Column {column!r} holds numbers, but row {row + 1} has {value!r}: "
-            "give a number, or leave it empty."
+            "give a number, written with a decimal point, or leave it empty."
         ) from None
 
 

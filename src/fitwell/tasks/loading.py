@@ -75,8 +75,9 @@ def _learning(kind: str | None) -> Any:
 
 def _unknown(target: str, path: Path) -> str:
     """Say what was wanted for a target that is nothing known."""
-    if path.suffix == ".py":
-        return f"Name the function that returns the task, as in {target}:make_task."
+    place = target.partition(":")[0]
+    if place.endswith(".py"):
+        return f"Name the function that returns the task, as in {place}:make_task; got {target!r}."
     if path.is_file():
         return (
             f"{target} is neither a table nor a task: give a .csv, .tsv, .txt or .parquet file, a "
@@ -119,13 +120,19 @@ def _theirs(target: str, run: Callable[[], Any]) -> Any:
         return run()
     except FitwellError:
         raise
+    except SystemExit as error:
+        raise TaskError(
+            f"{target} ended the program with exit code {error.code!r}: return the task instead, "
+            'and keep what a script does under `if __name__ == "__main__":`.'
+        ) from error
     except Exception as error:
         inner = error.__traceback__
         while inner is not None and _is_ours(inner.tb_frame.f_code.co_filename):
             inner = inner.tb_next
         told = "".join(traceback.format_exception(error.with_traceback(inner))).rstrip()
         said = traceback.format_exception_only(error)[-1].strip()
-        raise TaskError(f"{target} failed: {said}\n{told}") from error
+        details = f"\n{told}" if told != said else ""
+        raise TaskError(f"{target} failed: {said}{details}") from error
 
 
 def _is_ours(filename: str) -> bool:

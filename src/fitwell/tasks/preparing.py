@@ -84,7 +84,8 @@ def enough(rows: int, labels: Ints | None, names: Sequence[str] = ()) -> None:
     """
     if rows < LEAST_ROWS:
         raise TaskError(
-            f"At least {LEAST_ROWS} rows are needed for training, validation and test, got {rows}."
+            f"At least {LEAST_ROWS} rows are needed for training, validation and test, "
+            f"got {rows}: add rows."
         )
     if labels is None:
         return
@@ -93,7 +94,7 @@ def enough(rows: int, labels: Ints | None, names: Sequence[str] = ()) -> None:
     if len(counts) < 2:
         raise TaskError(
             f"At least two classes are needed, but all {rows} rows are of class "
-            f"{named[next(iter(counts))]}."
+            f"{named[next(iter(counts))]}: choose another target, or add rows of another class."
         )
     alone = [named[c] for c, count in sorted(counts.items()) if count == 1]
     if alone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -29,6 +30,9 @@ _ENCODINGS = [
     *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "utf_16_le", "utf_16_be"),
 ]
 """Encodings that tables are really saved in; guesses among all of them go astray."""
+
+_WESTERN = "cp1252"
+"""Taken where nothing tells the encodings apart; latin-1 is a part of it."""
 
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -79,12 +83,18 @@ def _read_text(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     text, encoding = _decoded(path)
     delimiter = _delimiter(text, path)
     names, strings = _strings(text, delimiter, path)
-    notes = [] if encoding in ("utf-8", "ascii") else [f"The file was read as {encoding}."]
+    notes = [] if encoding in ("utf-8", "ascii") else [_on_encoding(encoding)]
     if delimiter != ",":
         shown = "tabs" if delimiter == "\t" else repr(delimiter)
         notes.append(f"Columns are separated by {shown}.")
     frame, odd = typed(strings.rename(dict(zip(strings.columns, names, strict=True))), delimiter)
     return frame, (*notes, *odd)
+
+
+def _on_encoding(encoding: str) -> str:
+    if encoding.startswith("utf"):
+        return f"The file was read as {encoding}."
+    return f"The file was read as {encoding}: save it as UTF-8 if letters look wrong."
 
 
 def _strings(text: str, delimiter: str, path: Path) -> tuple[list[str], pl.DataFrame]:
@@ -131,12 +141,26 @@ def _decoded(path: Path) -> tuple[str, str]:
             return content.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             pass
-    guess = charset_normalizer.from_bytes(
-        content[:_SAMPLE_CHARACTERS], cp_isolation=_ENCODINGS
-    ).best()
-    if guess is None:
+    encoding = _guessed(content)
+    if encoding is None:
         raise TaskError(f"{path.name} is no text file: give a CSV or Parquet table.")
-    return _strictly(content, guess.encoding, path), guess.encoding
+    return _strictly(content, encoding, path), encoding
+
+
+def _guessed(content: bytes) -> str | None:
+    """The likeliest encoding of text that is not UTF-8; the Western one if several are alike."""
+    guesses = list(
+        charset_normalizer.from_bytes(content[:_SAMPLE_CHARACTERS], cp_isolation=_ENCODINGS)
+    )
+    if not guesses:
+        return _WESTERN if _printable(content) else None
+    best = min(guesses, key=lambda g: (g.chaos, -g.coherence, g.encoding != _WESTERN))
+    return best.encoding
+
+
+def _printable(content: bytes) -> bool:
+    """Say whether there are no control characters but blanks and ends of lines."""
+    return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", content)
 
 
 def _strictly(content: bytes, encoding: str, path: Path) -> str:
