@@ -181,6 +181,20 @@ def test_with_all_overhead_allowed_every_step_is_sampled():
     assert 0 < one.cost < 1
 
 
+def test_every_so_many_steps_are_sampled_after_the_dense_start_whatever_the_clock_says():
+    run = small_run()
+    with watch(*run[:3], overhead=1e-9, every=10) as one:
+        for _ in range(50):
+            step(*run)
+    sampled = [step for step, _ in one.trace.series(Quantity.GRADIENT_NORM)]
+    assert sampled == [*range(21), 30, 40]
+
+
+def test_sampling_every_no_steps_is_refused():
+    with pytest.raises(ThresholdError, match="every must lie in"):
+        watch(*small_run()[:3], every=0)
+
+
 def test_a_forward_pass_that_raises_leaves_no_hook_on_the_layers():
     run = small_run()
     with watch(*run[:3]) as one:

@@ -165,7 +165,8 @@ def _on_broken(found: _Found, folder: Path) -> list[str]:
     if not found.pictures:
         if found.broken:
             raise TaskError(
-                f"All {len(found.broken)} images in {folder} are broken: {listed(found.broken)}."
+                f"All {len(found.broken)} images in {folder} are broken: {listed(found.broken)}; "
+                "give images that a viewer opens."
             )
         raise TaskError(f"No image in the subfolders of {folder}: give PNG, JPEG or the like.")
     if not found.broken:

@@ -141,10 +141,10 @@ def _decoded(path: Path) -> tuple[str, str]:
             return content.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             pass
-    encoding = _guessed(content)
-    if encoding is None:
+    guess = _guessed(content)
+    if guess is None:
         raise TaskError(f"{path.name} is no text file: give a CSV or Parquet table.")
-    return _strictly(content, encoding, path), encoding
+    return _strictly(content, guess, path), guess
 
 
 def _guessed(content: bytes) -> str | None:

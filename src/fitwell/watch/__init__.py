@@ -19,6 +19,7 @@ def watch(
     loss_fn: Callable[..., Tensor] | None = None,
     *,
     overhead: float = 0.01,
+    every: int | None = None,
 ) -> Watch:
     """Watch a training run without changing it; use it as a context manager around the loop.
 
@@ -29,10 +30,13 @@ def watch(
             other, call :meth:`Watch.log`.
         overhead: Share of the run's time that watching may take, in (0, 1]. Steps 0 to 20 are
             always sampled; 1.0 samples every step.
+        every: Sample every so many steps after those, whatever it costs: what is sampled then
+            depends on no clock, and the same run gives the same trace. Takes the place of
+            ``overhead``.
 
     Raises:
         BadInput: If the model or the optimizer is not one of PyTorch.
-        ThresholdError: If ``overhead`` is out of range.
+        ThresholdError: If ``overhead`` or ``every`` is out of range.
     """
     if not isinstance(model, nn.Module):
         raise BadInput(f"Expected a torch.nn.Module to watch, got {type(model).__name__}.")
@@ -42,4 +46,6 @@ def watch(
             "pass the optimizer whose step() the loop calls."
         )
     in_range("overhead", overhead, 0.0, 1.0, open_low=True)
-    return Watch(model, optimizer, loss_fn, overhead)
+    if every is not None:
+        in_range("every", every, 1, float("inf"))
+    return Watch(model, optimizer, loss_fn, overhead=overhead, every=every)

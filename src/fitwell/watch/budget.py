@@ -24,10 +24,11 @@ class Budget:
 
     Args:
         overhead: Share of the run's time that may be spent, in (0, 1]; 1 samples every step.
+        every: Sample every so many steps instead, and read no clock for it.
     """
 
-    def __init__(self, overhead: float) -> None:
-        self._overhead = overhead
+    def __init__(self, overhead: float, every: int | None = None) -> None:
+        self._overhead, self._every = overhead, every
         self._began = self._last = perf_counter()
         self._ended: float | None = None
         self._spent = self._spent_before = self._spent_dense = 0.0
@@ -66,6 +67,8 @@ class Budget:
         """Whether a step is to be sampled."""
         if step < DENSE_STEPS or self._overhead >= 1.0:
             return True
+        if self._every is not None:
+            return step % self._every == 0
         spent = self._spent - self._spent_dense + self._sample_cost
         return spent <= self._overhead * self._stepping
 

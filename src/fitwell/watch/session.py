@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import fields, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -47,13 +48,15 @@ class Watch:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         loss_fn: Callable[..., Tensor] | None,
+        *,
         overhead: float,
+        every: int | None,
     ) -> None:
         self._model, self._optimizer = model, optimizer
         self._loss = loss_name(loss_fn)
         self._losses = Losses(loss_fn, model) if isinstance(loss_fn, nn.Module) else None
-        self._budget = Budget(overhead)
-        self._overhead = overhead
+        self._start_budget = partial(Budget, overhead, every)
+        self._budget = self._start_budget()
         self._ledger, self._by_hand = Ledger(), Ledger()
         self._described: dict[str, Any] = {}
         self._logged: set[tuple[Quantity, str]] = set()
@@ -71,7 +74,7 @@ class Watch:
         self._skipped: Tensor | None = None
 
     def __enter__(self) -> Self:
-        self._budget = Budget(self._overhead)
+        self._budget = self._start_budget()
         if self._losses is not None:
             self._whole_run.enter_context(self._losses)
         before = self._optimizer.register_step_pre_hook(Hook(self._before_update))
