@@ -55,7 +55,8 @@ def cure(task: str, budget: str, seeds: int) -> str:
     """Run one cure and return its row."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        command = [sys.executable, "-m", "fitwell.cli", "cure", task, "--out", str(out)]
+        program = Path(sys.executable).with_name("fitwell")
+    command = [str(program), "cure", task, "--out", str(out)]
         command += ["--budget", budget, "--seeds", str(seeds)]
         start, peak = time.perf_counter(), 0.0
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:

@@ -129,6 +129,14 @@ def test_a_discarded_new_folder_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_discarded_new_folder_leaves_no_parent_that_it_made(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with Folder(tmp_path / "mine" / "runs" / "wine" / "1", JOB) as folder:
+        folder.discard()
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+    assert not list((tmp_path / "mine").iterdir())
+
+
 def test_a_discarded_resumed_folder_is_kept(tmp_path):
     Folder(tmp_path / "out", JOB).close()
     with open_folder(tmp_path / "out", JOB) as folder:

@@ -183,7 +183,6 @@ def check(
     from fitwell.tasks import load
 
     loaded = load(task, column=target, kind=kind, group=group, time=time)
-    loaded.check()
     from fitwell.studies import check as watch_once
 
     diagnosis, trace = watch_once(loaded)

@@ -51,6 +51,7 @@ def check(task: Task, seed: int = 0) -> tuple[Diagnosis, Trace]:
     Raises:
         TaskError: If the task cannot be trained on.
     """
+    task.check()
     found = examine(task, seed=seed)
     return found.diagnosis, found.trace
 

@@ -40,7 +40,7 @@ class Folder:
 
     def __init__(self, path: Path, job: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self.path = path
-        self._made = not path.exists()
+        self._made = [p for p in (path, *path.parents) if not p.exists()]
         self._lock = _locked(path)
         try:
             self.resumed = self._enter(job, overwrite)
@@ -98,7 +98,10 @@ class Folder:
             _empty(self.path)
             if self._made:
                 self.close()
-                shutil.rmtree(self.path, ignore_errors=True)
+                (self.path / LOCK).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a parent that meanwhile holds more stays
+                for made in self._made:
+                    made.rmdir()
 
     def close(self) -> None:
         """Release the lock; files stay."""
@@ -183,7 +186,9 @@ def _locked(path: Path) -> IO[str]:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / LOCK).open("a", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"Cannot write to the folder {path}: {error.strerror}.") from error
+        raise OutputError(
+            f"Cannot write to the folder {path} ({error.strerror}): choose another --out."
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
