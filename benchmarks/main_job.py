@@ -56,7 +56,7 @@ def cure(task: str, budget: str, seeds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         program = Path(sys.executable).with_name("fitwell")
-    command = [str(program), "cure", task, "--out", str(out)]
+        command = [str(program), "cure", task, "--out", str(out)]
         command += ["--budget", budget, "--seeds", str(seeds)]
         start, peak = time.perf_counter(), 0.0
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
