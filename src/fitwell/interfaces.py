@@ -47,11 +47,10 @@ class Probe(ABC):
     random number, no output.
     """
 
-    @abstractmethod
     def __enter__(self) -> Self:
-        """Attach to the network."""
+        """Attach to the network, where there is something to attach."""
+        return self
 
-    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -31,10 +31,6 @@ class Updates(Probe):
         self._moving: list[Tensor] = []
         self._before: list[Tensor] = []
         self._readings: list[Reading] = []
-
-    def __enter__(self) -> Self:
-        self._readings = []
-        return self
 
     def __exit__(
         self,

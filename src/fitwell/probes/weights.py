@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -29,18 +28,6 @@ class Weights(Probe):
         self._layout = layout
         self._spread = spread
         self._readings: list[Reading] = []
-
-    def __enter__(self) -> Self:
-        self._readings = []
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Nothing is attached, so nothing is left."""
 
     @torch.no_grad()
     def before_update(self) -> None:
