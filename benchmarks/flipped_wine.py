@@ -21,7 +21,7 @@ def task() -> tasks.Task:
         metric="accuracy",
         validation=(data.validation.x, data.validation.y),
         test=(data.test.x, data.test.y),
-        optimizer=wine.optimizer,
+        optimizer=wine.make_optimizer,
         batch_size=wine.batch_size,
         epochs=wine.epochs,
     )
