@@ -32,6 +32,9 @@ class FormulaBench:
         )
         self.done = {}
 
+    def has_room(self, runs):
+        return self.budget.has_room(runs, 0.0)
+
     def run(self, jobs, *, share=None):
         found = {}
         for job in jobs:
@@ -79,6 +82,17 @@ def test_what_adds_nothing_is_dropped_and_the_rest_is_measured():
     assert {c.remedy.name for c in found.contributions} == {"Augment", "Dropout"}
     for contribution in found.contributions:
         assert contribution.effect.mean == pytest.approx(0.06, abs=0.001)
+
+
+@pytest.mark.parametrize("runs", [24, 57, 62, 70, 79, 120])
+def test_whatever_the_budget_the_winner_comes_with_what_each_of_its_remedies_adds(runs):
+    def accuracy(recipe, rate, seed):
+        more = 0.01 * len(recipe) if seed == SEARCH_SEEDS[0] else -0.008 * (len(recipe) - 1)
+        return 0.8 + 0.06 * ("Augment" in recipe) + more - 0.001 * (rate != 1)
+
+    found = search(FormulaBench(accuracy, runs), SICK)
+    assert found.winner is not None
+    assert {c.remedy for c in found.contributions} == set(found.winner.recipe)
 
 
 def test_where_nothing_helps_there_is_no_winner():

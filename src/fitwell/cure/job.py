@@ -218,6 +218,14 @@ def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tupl
             "Nothing that was tried was better than the untreated network on validation data, "
             "beyond chance; so nothing went into a proof."
         )
+    else:
+        measured = {one.remedy for one in found.contributions}
+        missing = [spec.name for spec in found.winner.recipe if spec not in measured]
+        if missing:
+            notes.append(
+                f"The budget ended before it was measured what {', '.join(missing)} adds: allow "
+                "more."
+            )
     notes += [recipe_sentence(a.recipe, a.rate) for a in study.arms if a.rate != 1.0]
     return (*notes, *found.refused)
 

@@ -104,6 +104,11 @@ class Bench:
         """Mean seconds of a run so far; 0 before the first."""
         return fmean(self._seconds) if self._seconds else 0.0
 
+    def has_room(self, runs: int) -> bool:
+        """Say whether that many runs more fit into the search."""
+        each = self.cost / self.executor.workers
+        return self.budget is None or self.budget.has_room(runs, runs * each)
+
     def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
         """Do jobs and return what each gave, in the order of the jobs.
 

@@ -132,6 +132,11 @@ class Budget:
         self.runs_spent += 1
         return True
 
+    def has_room(self, runs: int, seconds: float) -> bool:
+        """Say whether so many runs, of that estimated length together, still fit the search."""
+        counted = self.runs is None or self.runs_spent + runs <= self.runs
+        return counted and self._fits(1.0, seconds)
+
     def _fits(self, share: float, cost: float) -> bool:
         """Say whether a run ends before that share of the search's time is over."""
         if self.search_seconds is None:

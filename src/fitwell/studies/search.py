@@ -21,7 +21,7 @@ from fitwell.studies.store import Refusal
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
-EXPLORING, HALVING, SIMPLIFYING = 0.5, 0.72, 1.0
+EXPLORING, HALVING, SIMPLIFYING = 0.45, 0.62, 1.0
 """Shares of the search's budget at which its three parts have to end."""
 GENERATION = 6
 """Candidates in every generation after the first."""
@@ -271,6 +271,8 @@ def halve(race: Race) -> None:
 def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contribution, ...]]:
     """Drop the remedies of the winner that add nothing, the most useless first.
 
+    A remedy is dropped only while there is time to measure anew what the others add without it.
+
     Returns:
         What is left of the winner, and what each of its remedies adds; fewer contributions where
         the budget ended before all were measured.
@@ -280,9 +282,7 @@ def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contributi
         without = {spec: _without(winner, spec.name) for spec in winner.recipe}
         reduced = [candidate for candidate in without.values() if candidate.recipe]
         bare = Candidate((), winner.rate)
-        complete = race.run(
-            [*reduced, *([bare] if len(reduced) < len(without) else [])], seeds, 1.0
-        )
+        race.run([*reduced, *([bare] if len(reduced) < len(without) else [])], seeds, SIMPLIFYING)
         measured = {spec: race.effect(c, winner) for spec, c in without.items()}
         contributions = tuple(Contribution(s, e) for s, e in measured.items() if e is not None)
         useless = [
@@ -292,11 +292,10 @@ def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contributi
             and (loss := race.effect(without[c.remedy], winner, loss=True)) is not None
             and (c.effect.mean, loss.mean) <= (0.0, 0.0)
         ]
-        if not useless:
+        again = (len(winner.recipe) - 1) * len(seeds)
+        if not useless or not race.bench.has_room(again):
             return winner, contributions
         winner = min(useless, key=lambda u: u[:2])[2]
-        if not complete:
-            return winner, ()
 
 
 def _without(candidate: Candidate, name: str) -> Candidate:
