@@ -98,7 +98,7 @@ def best_trials(task: TaskRecord, trials: Iterable[Trial]) -> list[Trial]:
 class Cell:
     """Gradient norm of one layer over a stretch of sampled steps.
 
-    ``value`` is the geometric mean of the positive values; 0 where there is none.
+    ``value`` is the largest finite one, so that a single explosion shows; 0 where there is none.
     ``state`` is ``"not finite"`` if any value of the stretch was.
     """
 
@@ -150,11 +150,10 @@ def gradient_grid(trace: Trace, columns: int = 48) -> Grid:
 
 def _cell(values: Sequence[float], column: int, steps: Sequence[int], layer: str) -> Cell:
     positive = [value for value in values if 0 < value < math.inf]
-    pooled = math.exp(math.fsum(map(math.log, positive)) / len(positive)) if positive else 0.0
     state: State = "positive" if positive else "zero"
     if not all(math.isfinite(value) for value in values):
         state = "not finite"
-    return Cell(column, steps[0], steps[-1], layer, pooled, state)
+    return Cell(column, steps[0], steps[-1], layer, max(positive, default=0.0), state)
 
 
 def _over_runs(

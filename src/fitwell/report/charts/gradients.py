@@ -34,8 +34,9 @@ def gradient_figure(trace: Trace) -> Figure | None:
         "right. The brighter, the larger the norm of the gradient that a layer's weights receive; "
         "every step of the colour scale is a constant factor. A column that darkens towards "
         "the top shows a gradient that vanishes on its way back, one that brightens a gradient "
-        "that explodes. Columns are sampled steps, often densest at the start. Red is a "
-        "value that is not finite, grey a gradient of exactly zero.",
+        "that explodes. Columns are sampled steps, often densest at the start; where several share "
+        "one, the largest is shown. Red is a value that is not finite, grey a gradient of exactly "
+        "zero.",
         words,
         Data(
             ("layer", "first column", "last column", "smallest", "largest"),
