@@ -53,6 +53,12 @@ def test_a_missing_extra_names_the_line_that_installs_it():
         errors.require("no_such_module_at_all")
 
 
+def test_what_a_long_job_needs_is_looked_for_before_it_begins():
+    errors.needs("json", "torch")
+    with pytest.raises(errors.MissingExtra, match=r"needs no_such_module, which is not installed"):
+        errors.needs("json", "no_such_module")
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_an_argument_out_of_range_is_named_with_its_range(value):
     with pytest.raises(errors.ThresholdError, match=r"rate must lie in \[0, 1\], got"):

@@ -18,6 +18,7 @@ The first line of a message stands alone; further lines hold details.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 
@@ -70,10 +71,29 @@ def require(module: str, extra: str = "lab") -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        missing = (error.name or module).partition(".")[0]
-        raise MissingExtra(
-            f"This needs {missing}, which is not installed: pip install 'fitwell[{extra}]'"
-        ) from error
+        raise _missing(error.name or module, extra) from error
+
+
+def needs(*modules: str, extra: str = "lab") -> None:
+    """Check that optional dependencies are there, before a long job; nothing is imported.
+
+    Args:
+        modules: Names of the modules.
+        extra: The extra of fitwell that installs them.
+
+    Raises:
+        MissingExtra: If one is not installed.
+    """
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise _missing(module, extra)
+
+
+def _missing(module: str, extra: str) -> MissingExtra:
+    name = module.partition(".")[0]
+    return MissingExtra(
+        f"This needs {name}, which is not installed: pip install 'fitwell[{extra}]'"
+    )
 
 
 def in_range(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:

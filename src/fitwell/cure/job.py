@@ -10,7 +10,7 @@ from typing import Any, final
 from fitwell import prescribe
 from fitwell.cure.outputs import WEIGHTS, recipe_sentence, versions, write_outputs
 from fitwell.cure.result import Cure
-from fitwell.errors import BadInput, BudgetTooSmall, Interrupted
+from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
 from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
 from fitwell.studies.bench import Bench
 from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget
@@ -28,6 +28,8 @@ from fitwell.tasks import Task
 CURED = "cured"
 DEFAULT_BUDGET = "2min"
 TRACE = "trace.json"
+LAB = ("altair", "cloudpickle", "joblib", "optuna", "scipy", "vl_convert")
+"""What the job needs sooner or later: looked for at once, so that no run is lost."""
 
 
 def cure(
@@ -60,9 +62,11 @@ def cure(
 
     Raises:
         BadInput: If an argument or the task cannot be used; nothing is then written.
+        MissingExtra: If a library of the extra ``lab`` is not installed; nothing is written.
         BudgetTooSmall: If the budget does not cover the least, with what it would take.
         Interrupted: After Ctrl-C; what was finished is kept, and the same call resumes it.
     """
+    needs(*LAB)
     seconds = parse_budget(budget or DEFAULT_BUDGET) if budget or runs is None else None
     Budget(seconds, runs)
     check_seeds(seeds)
