@@ -140,7 +140,7 @@ def call_module(
         module: The module whose forward calls the function.
         function: Name of the function.
         order: How many calls of that function its forward makes before.
-        name: Name of the new module inside it.
+        name: Name of the new module inside it; a number is added where it is taken.
         new: What to call.
         follow: Whether the function stays, and the new module is called on its result.
 
@@ -152,9 +152,10 @@ def call_module(
     if len(calls) <= order:
         raise RuntimeError(f"its trace calls {function} {len(calls)} times")
     call = calls[order]
-    module.add_module(name, new)
+    free = next(n for n in (name, *(f"{name}{i}" for i in range(2, 999))) if not hasattr(module, n))
+    module.add_module(free, new)
     with graph.inserting_after(call):
-        after = graph.call_module(name, (call if follow else call.args[0],))
+        after = graph.call_module(free, (call if follow else call.args[0],))
     call.replace_all_uses_with(after, delete_user_cb=lambda user: user is not after)
     if not follow:
         graph.erase_node(call)

@@ -92,7 +92,7 @@ def operate(
         keys = {old: moved.get(new, new) for old, new in keys.items()}
         after = _checked(model, name, example_input=example_input, before=before)
         _check_that_all_ran(model, name, modules, after)
-        items += [Change(name, _place(edit), _words(edit, before)) for edit in edits]
+        items += [Change(name, _place(edit) or "forward", _words(edit, before)) for edit in edits]
         done.append(operation)
         before = after
     moved = {old: new for old, new in keys.items() if old != new}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -61,6 +62,9 @@ def _check(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         raise RuntimeError("it carries hooks")
     if kwargs:
         raise RuntimeError(f"it is called with keywords: {', '.join(kwargs)}")
+    required = [p for p in signature(owner.forward).parameters.values() if p.default is p.empty]
+    if len(args) > len(required):
+        raise RuntimeError("it is given optional arguments, which its trace would fix")
     children = dict(owner._modules)
     try:
         graph = graph_of(owner)
