@@ -1,0 +1,113 @@
+"""Where in the source each module of a network was made.
+
+While a network is built, every call of ``nn.Module.__init__`` is noted with the expression, in the
+source, whose evaluation called it. Loops, helpers, subclasses and default arguments need no rule of
+their own: what ran is what is noted.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any, Self, final
+
+from torch import nn
+
+_MADE = nn.Module.__init__.__code__
+
+
+@final
+@dataclass(frozen=True)
+class Origin:
+    """The call that made a module.
+
+    Args:
+        file: The file that the call stands in.
+        line: Line of the end of the call, from 1.
+        column: Column just behind the call, in bytes of UTF-8, from 0.
+        scope: Qualified name of the function that the call stands in.
+        kind: The class that was constructed.
+    """
+
+    file: str
+    line: int
+    column: int
+    scope: str
+    kind: type[nn.Module]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the call ends: no two calls of a file end at one place."""
+        return self.line, self.column
+
+
+@final
+class Origins:
+    """Context manager around the building of a network: notes where its modules are made.
+
+    It listens to the interpreter's own profiling events, of this thread; nothing of torch is
+    replaced, and a profiler that was there before is put back.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, Origin] = {}
+        self._alive: list[nn.Module] = []
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = sys.getprofile()
+        sys.setprofile(self._noted)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        sys.setprofile(self._before)
+
+    def of(self, module: nn.Module) -> Origin | None:
+        """Return the call that made a module; None for a copy, which no call has made."""
+        return self._found.get(id(module))
+
+    def _noted(self, frame: FrameType, event: str, arg: object) -> None:
+        if event != "call" or frame.f_code is not _MADE:
+            return
+        module = frame.f_locals["self"]
+        if id(module) in self._found:
+            return
+        maker = _outside(frame, module)
+        if maker is not None:
+            line, column = _end_of_call(maker)
+            self._found[id(module)] = Origin(
+                str(Path(maker.f_code.co_filename).resolve()),
+                line,
+                column,
+                maker.f_code.co_qualname,
+                type(module),
+            )
+            self._alive.append(module)  # no other module gets its id
+
+
+def _outside(frame: FrameType, module: nn.Module) -> FrameType | None:
+    """Return the nearest frame that is no method of the module: the one that constructed it."""
+    outer: FrameType | None = frame
+    while outer is not None and _is_method_of(outer, module):
+        outer = outer.f_back
+    return outer
+
+
+def _is_method_of(frame: FrameType, module: nn.Module) -> bool:
+    code: CodeType = frame.f_code
+    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is module
+
+
+def _end_of_call(frame: FrameType) -> tuple[int, int]:
+    """Return where the expression that a frame is evaluating ends."""
+    positions = islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    _, line, _, column = next(positions, (None, None, None, None))
+    return line or 0, column or 0

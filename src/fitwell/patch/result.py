@@ -1,0 +1,77 @@
+"""What a patch is: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+SCHEMA = 1
+
+
+@final
+@dataclass(frozen=True)
+class Applied:
+    """One change that the patch makes.
+
+    Args:
+        remedy: Name of the remedy.
+        change: Where and what, in words.
+        line: Line of the file that it concerns; None for a statement that is added.
+    """
+
+    remedy: str
+    change: str
+    line: int | None
+
+
+@final
+@dataclass(frozen=True)
+class NotExpressed:
+    """One change of the recipe that the patch does not make, and why."""
+
+    change: str
+    reason: str
+
+
+@final
+@dataclass(frozen=True)
+class Patch:
+    """A change of a user's own source, tried and found to give the treated network.
+
+    Args:
+        file: The file, as it was given.
+        qualname: The class.
+        before: What the file holds.
+        after: What it shall hold.
+        encoding: Encoding of the file.
+        diff: The change as a unified diff; "" if there is nothing to change.
+        applied: What the patch does.
+        not_expressed: What the recipe would do besides.
+        keys: The ``state_dict`` keys that move: old name to new name.
+        notes: What else one should know.
+    """
+
+    file: str
+    qualname: str
+    before: bytes
+    after: bytes
+    encoding: str
+    diff: str
+    applied: tuple[Applied, ...] = ()
+    not_expressed: tuple[NotExpressed, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the patch as plain data, for ``--json``."""
+        return {
+            "schema": SCHEMA,
+            "file": self.file,
+            "class": self.qualname,
+            "diff": self.diff,
+            "applied": [vars(change) for change in self.applied],
+            "not_expressed": [vars(change) for change in self.not_expressed],
+            "keys": dict(self.keys),
+            "notes": list(self.notes),
+        }

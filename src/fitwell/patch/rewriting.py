@@ -1,0 +1,348 @@
+"""Constructor calls of the user's file, rewritten in place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, final
+
+import libcst as cst
+import libcst.matchers as m
+from torch import nn
+
+from fitwell.anatomy.roles import settings
+from fitwell.patch.arguments import (
+    can_be_repeated,
+    constant,
+    inserted,
+    literal,
+    position,
+    with_argument,
+)
+from fitwell.patch.names import Names
+from fitwell.patch.origins import Origin
+from fitwell.patch.sketch import SIZES, Inexpressible, Spot
+from fitwell.patch.source import Source
+from fitwell.records import ModuleSpec
+from fitwell.surgery import LAYER
+
+Rewrite: TypeAlias = Callable[[cst.Call], cst.BaseExpression]
+
+_PLACE = "the_layer_that_stands_here"
+"""Stands, in text that is parsed, for the call that is put there."""
+
+
+@final
+class Rewriter:
+    """Collects what calls become, and writes it.
+
+    Args:
+        source: The user's file.
+        names: How to spell what is written.
+    """
+
+    def __init__(self, source: Source, names: Names) -> None:
+        self._source = source
+        self._names = names
+        self._calls: dict[cst.CSTNode, Rewrite] = {}
+        self._defaults: dict[cst.CSTNode, str] = {}
+        self._growth: dict[int, int] = {}
+
+    def add(self, spot: Spot, origin: Origin) -> None:
+        """Note that the call which makes the module of a spot becomes what the sketch says.
+
+        Raises:
+            Inexpressible: If that cannot be written there; nothing is noted then.
+        """
+        call = self._source.calls.get(origin.place)
+        if call is None:
+            raise Inexpressible(f"no constructor call ends in line {origin.line}")
+        parts: list[Rewrite] = []
+        defaults: dict[cst.CSTNode, str] = {}
+        if isinstance(spot.made, ModuleSpec):
+            parts.append(self._replacement(spot, spot.made, call, origin))
+        for name, value in spot.arguments.items():
+            part = self._argument(spot, call, origin, name, value, defaults)
+            parts += [part] if part else []
+        if spot.is_wrapped:
+            parts.append(self._wrapping(spot, call, origin))
+        elif spot.added:
+            parts.append(self._insertion(spot, call))
+        self._calls[call] = _in_turn(parts)
+        self._defaults.update(defaults)
+
+    def put(self, call: cst.Call, rewrite: Rewrite) -> None:
+        """Note what a call of a function becomes."""
+        self._calls[call] = rewrite
+
+    def written(self) -> cst.Module:
+        """Return the file with everything that was noted."""
+        tree = self._source.tree.visit(_Writer(self._calls, self._defaults))
+        return cst.ensure_type(tree, cst.Module)
+
+    def _constructs(self, call: cst.Call, origin: Origin) -> None:
+        """Check that the call names the class, so that its arguments are the constructor's."""
+        if self._source.value_of(call.func) is not origin.kind:
+            raise Inexpressible(
+                f"line {origin.line} makes it by {self._source.text(call.func)}(…), "
+                f"which does not name {origin.kind.__name__}"
+            )
+
+    def _replacement(
+        self, spot: Spot, spec: ModuleSpec, call: cst.Call, origin: Origin
+    ) -> Rewrite:
+        self._constructs(call, origin)
+        size = self._size(spot, call, origin, SIZES)
+        text = self._new(spec, self._sizes(spot, size))
+        self._grows(call, len(text) - len(self._source.text(call)))
+        return lambda _: cst.parse_expression(text)
+
+    def _argument(
+        self,
+        spot: Spot,
+        call: cst.Call,
+        origin: Origin,
+        name: str,
+        value: Any,
+        defaults: dict[cst.CSTNode, str],
+    ) -> Rewrite | None:
+        """Set an argument whose value is a constant, there or as the default of a parameter."""
+        self._constructs(call, origin)
+        number = position(call, origin.kind, name)
+        if number is None:
+            text = literal(value)
+            return lambda node: with_argument(_call(node), None, name, text)
+        given = call.args[number].value
+        try:
+            old = constant(self._source.text(given))
+        except ValueError:
+            param = self._parameter(call, given)
+            if param is None or param.default is None:
+                raise Inexpressible(_variable(self._source, origin, name, given)) from None
+            old = constant(self._source.text(param.default))
+            _check_old(spot, name, old, origin)
+            text = literal(_like(old, value))
+            if self._defaults.get(param, text) != text or defaults.get(param, text) != text:
+                raise Inexpressible(_variable(self._source, origin, name, given)) from None
+            defaults[param] = text
+            return None
+        _check_old(spot, name, old, origin)
+        text = literal(_like(old, value))
+        return lambda node: with_argument(_call(node), number, name, text)
+
+    def _parameter(self, call: cst.Call, given: cst.BaseExpression) -> cst.Param | None:
+        """Return the parameter of the function around that a name stands for, if it has a constant
+        default."""
+        function = self._source.function_around(call)
+        if function is None or not isinstance(given, cst.Name):
+            return None
+        for param in (*function.params.params, *function.params.kwonly_params):
+            if param.name.value == given.value and param.default is not None:
+                try:
+                    constant(self._source.text(param.default))
+                except ValueError:
+                    return None
+                return param
+        return None
+
+    def _wrapping(self, spot: Spot, call: cst.Call, origin: Origin) -> Rewrite:
+        before = self._size(spot, call, origin, ("out_features", "out_channels", *SIZES))
+        factory = self._factory(call)
+        parts = _with_beside(spot, (LAYER, _PLACE), lambda n: self._chain(n, before, factory))
+        text = self._sequence(parts, call)
+        config = self._source.tree.config_for_parsing
+
+        def wrapped(node: cst.BaseExpression) -> cst.BaseExpression:
+            outer = cst.parse_expression(text, config=config)
+            (place,) = m.findall(outer, m.Name(_PLACE))
+            return cst.ensure_type(outer.deep_replace(place, node), cst.BaseExpression)
+
+        return wrapped
+
+    def _insertion(self, spot: Spot, call: cst.Call) -> Rewrite:
+        """Add to the list that a sequence is made of."""
+        if not m.matches(call, m.Call(args=[m.Arg(m.Call(args=[m.Arg(m.List())]))])):
+            raise Inexpressible("the sequence that it would join is not written as a list of pairs")
+        elements = [
+            (front, cst.Element(cst.parse_expression(f'("{name}", {self._chain(new, None, {})})')))
+            for front, added in ((True, spot.front), (False, spot.back))
+            for name, new in added
+        ]
+
+        def joined(node: cst.BaseExpression) -> cst.BaseExpression:
+            outer, place = _call(node), list(spot.children).index(LAYER) + 1
+            inner = cst.ensure_type(outer.args[0].value, cst.Call)
+            pairs = cst.ensure_type(inner.args[0].value, cst.List)
+            found = [cst.ensure_type(element, cst.Element) for element in pairs.elements]
+            opening = pairs.lbracket.whitespace_after
+            for front, element in elements:
+                at = place if front else len(found)
+                place += front
+                found = inserted(found, at, element, opening=opening)
+            again = inner.with_changes(
+                args=[
+                    inner.args[0].with_changes(value=pairs.with_changes(elements=found)),
+                    *inner.args[1:],
+                ]
+            )
+            return outer.with_changes(args=[outer.args[0].with_changes(value=again)])
+
+        return joined
+
+    def _size(
+        self, spot: Spot, call: cst.Call, origin: Origin, names: Sequence[str]
+    ) -> str | None:
+        """Return the expression that says how many outputs a layer has, if it can stand twice."""
+        for name in names:
+            try:
+                number = position(call, origin.kind, name)
+            except Inexpressible:
+                continue
+            if number is None or self._source.value_of(call.func) is not origin.kind:
+                continue
+            text = self._source.text(call.args[number].value)
+            return text if can_be_repeated(text) and name not in spot.arguments else None
+        return None
+
+    def _factory(self, call: cst.Call) -> Mapping[str, str]:
+        """The ``device`` and ``dtype`` that a layer is given, which its neighbour needs too."""
+        return {
+            argument.keyword.value: self._source.text(argument.value)
+            for argument in call.args
+            if argument.keyword is not None and argument.keyword.value in ("device", "dtype")
+        }
+
+    def chain(self, spot: Spot, *, columns: int = 0) -> str:
+        """Return the source of a new module, and of what stands beside it.
+
+        Args:
+            spot: The new module.
+            columns: Columns before it on its line: what does not fit stands on several lines.
+
+        Raises:
+            Inexpressible: If it cannot be written.
+        """
+        text = self._chain(spot, None, {})
+        if not spot.added or columns + len(text) <= self._source.limit:
+            return text
+        assert isinstance(spot.made, ModuleSpec)
+        own = (LAYER, self._new(spot.made, self._sizes(spot, None), {}))
+        return self._in_lines(_with_beside(spot, own, lambda n: self._chain(n, None, {})), "")
+
+    def _chain(self, spot: Spot, before: str | None, factory: Mapping[str, str]) -> str:
+        assert isinstance(spot.made, ModuleSpec)
+        text = self._new(spot.made, self._sizes(spot, before), factory)
+        if not spot.added:
+            return text
+        return self._in_line(
+            _with_beside(spot, (LAYER, text), lambda n: self._chain(n, before, factory))
+        )
+
+    def _sizes(self, spot: Spot, size: str | None) -> Mapping[str, str]:
+        """Return the arguments of a new module that repeat a size of the source."""
+        given = spot.made.args if isinstance(spot.made, ModuleSpec) else {}
+        return {n: size for n, v in given.items() if size is not None and spot.repeats(n, v)}
+
+    def _new(
+        self, spec: ModuleSpec, sizes: Mapping[str, str] = {}, factory: Mapping[str, str] = {}
+    ) -> str:
+        """Return the call that makes a new module; what it must be given stands without a name."""
+        if spec.own:
+            raise Inexpressible(f"torch has no {spec.kind}: Recipe.to_code carries its source along")
+        name = self._names.layer(spec.kind)
+        known = inspect.signature(getattr(nn, spec.kind)).parameters
+        given = []
+        for key, value in spec.args.items():
+            text = sizes.get(key) or literal(value)
+            required = key in known and known[key].default is inspect.Parameter.empty
+            given.append(text if required else f"{key}={text}")
+        given += [f"{key}={text}" for key, text in factory.items() if key in known]
+        return f"{name}({', '.join(given)})"
+
+    def _in_line(self, parts: list[tuple[str, str]]) -> str:
+        pairs = ", ".join(f'("{name}", {text})' for name, text in parts)
+        return f"{self._names.layer('Sequential')}({self._names.ordered()}([{pairs}]))"
+
+    def _sequence(self, parts: list[tuple[str, str]], call: cst.Call) -> str:
+        """Return a sequence on one line where it fits, else with a line for each module."""
+        text = self._in_line(parts)
+        place = self._source.ranges[call]
+        grown = len(text) - len(_PLACE)
+        line = self._source.lines[place.start.line - 1].rstrip("\r")
+        width = len(line.expandtabs(4)) + self._growth.get(place.start.line, 0) + grown
+        if place.start.line == place.end.line and width <= self._source.limit:
+            self._grows(call, grown)
+            return text
+        return self._in_lines(parts, self._source.hanging(call))
+
+    def _in_lines(self, parts: list[tuple[str, str]], extra: str) -> str:
+        end, unit = self._source.tree.default_newline, self._source.tree.default_indent
+        lines = "".join(f'{extra}{unit}("{name}", {text}),{end}' for name, text in parts)
+        opening = f"{self._names.layer('Sequential')}({self._names.ordered()}(["
+        return f"{opening}{end}{lines}{extra}]))"
+
+    def _grows(self, call: cst.Call, columns: int) -> None:
+        line = self._source.line(call)
+        self._growth[line] = self._growth.get(line, 0) + columns
+
+
+def _variable(source: Source, origin: Origin, name: str, given: cst.BaseExpression) -> str:
+    return f"in line {origin.line} its {name} is given by {source.text(given)}, which is no constant"
+
+
+def _check_old(spot: Spot, name: str, old: object, origin: Origin) -> None:
+    """Check that a constant is what the module was really made with."""
+    assert isinstance(spot.made, nn.Module)
+    present = settings(spot.made).get(name, getattr(spot.made, name, None))
+    if _like(old, present) != old:
+        raise Inexpressible(f"in line {origin.line} its {name} is {old!r}, but it has {present!r}")
+
+
+def _like(old: object, value: object) -> object:
+    """A shape of one dimension is written as a number where the source does so."""
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(old, int):
+        return value[0]
+    return value
+
+
+def _call(node: cst.BaseExpression) -> cst.Call:
+    return cst.ensure_type(node, cst.Call)
+
+
+def _with_beside(
+    spot: Spot, own: tuple[str, str], written: Callable[[Spot], str]
+) -> list[tuple[str, str]]:
+    """Return a module among those that stand beside it, in order, each with its source."""
+    before = [(name, written(new)) for name, new in spot.before]
+    return [*before, own, *((name, written(new)) for name, new in (*spot.front, *spot.back))]
+
+
+def _in_turn(parts: list[Callable[[Any], cst.BaseExpression]]) -> Rewrite:
+    def rewritten(node: cst.Call) -> cst.BaseExpression:
+        result: cst.BaseExpression = node
+        for part in parts:
+            result = part(result)
+        return result
+
+    return rewritten
+
+
+@final
+class _Writer(cst.CSTTransformer):
+    """Puts what was noted in the place of the nodes of the file."""
+
+    def __init__(
+        self, calls: Mapping[cst.CSTNode, Rewrite], defaults: Mapping[cst.CSTNode, str]
+    ) -> None:
+        super().__init__()
+        self._calls, self._defaults = calls, defaults
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:  # noqa: N802
+        rewrite = self._calls.get(original_node)
+        return rewrite(updated_node) if rewrite else updated_node
+
+    def leave_Param(self, original_node: cst.Param, updated_node: cst.Param) -> cst.Param:  # noqa: N802
+        text = self._defaults.get(original_node)
+        if text is None:
+            return updated_node
+        return updated_node.with_changes(default=cst.parse_expression(text))

@@ -1,0 +1,113 @@
+"""The user's file as a syntax tree: where its calls stand, and what its names mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import ModuleType
+from typing import Any, final
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
+
+_SHORTEST_LIMIT, _LONGEST_LIMIT = 79, 100
+
+
+@final
+class Source:
+    """A parsed file.
+
+    Args:
+        data: The bytes of the file.
+        module: The module that the file gave when it was imported.
+    """
+
+    def __init__(self, data: bytes, module: ModuleType) -> None:
+        self._wrapper = MetadataWrapper(cst.parse_module(data))
+        self.tree = self._wrapper.module
+        self.lines = self.tree.code.split("\n")
+        self.names: Mapping[str, Any] = vars(module)
+
+    @cached_property
+    def ranges(self) -> Mapping[cst.CSTNode, CodeRange]:
+        """Where every node stands; lines from 1, columns in characters from 0."""
+        return self._wrapper.resolve(PositionProvider)
+
+    @cached_property
+    def parents(self) -> Mapping[cst.CSTNode, cst.CSTNode]:
+        """The node around every node."""
+        return self._wrapper.resolve(ParentNodeProvider)
+
+    @cached_property
+    def calls(self) -> Mapping[tuple[int, int], cst.Call]:
+        """Every call by where it ends: its line, and the column in bytes of UTF-8."""
+        found = {}
+        for node, place in self.ranges.items():
+            if isinstance(node, cst.Call):
+                before = self.lines[place.end.line - 1][: place.end.column]
+                found[place.end.line, len(before.encode())] = node
+        return found
+
+    @cached_property
+    def limit(self) -> int:
+        """Columns that a line may have: as many as the file's own longest, within reason."""
+        longest = max(len(line.rstrip("\r")) for line in self.lines)
+        return min(_LONGEST_LIMIT, max(_SHORTEST_LIMIT, longest))
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Return the line that a node begins in, from 1."""
+        return self.ranges[node].start.line
+
+    def hanging(self, node: cst.CSTNode) -> str:
+        """Return by how much the line of a node is indented more than the statement around it."""
+        statement: cst.CSTNode = node
+        while not isinstance(statement, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+            statement = self.parents[statement]
+        block, own = self._indent(self.line(statement)), self._indent(self.line(node))
+        return own[len(block) :] if own.startswith(block) else ""
+
+    def _indent(self, line: int) -> str:
+        text = self.lines[line - 1]
+        return text[: len(text) - len(text.lstrip(" \t"))]
+
+    def function_around(self, node: cst.CSTNode) -> cst.FunctionDef | None:
+        """Return the innermost function that a node stands in."""
+        around: cst.CSTNode | None = self.parents.get(node)
+        while around is not None and not isinstance(around, cst.FunctionDef):
+            around = self.parents.get(around)
+        return around
+
+    def classes_around(self, function: cst.FunctionDef) -> list[cst.ClassDef]:
+        """Return the classes that a method stands in, the outermost first; none if it is none."""
+        found: list[cst.ClassDef] = []
+        around: cst.CSTNode | None = self.parents.get(function)
+        while around is not None and not isinstance(around, cst.FunctionDef):
+            if isinstance(around, cst.ClassDef):
+                found.insert(0, around)
+            around = self.parents.get(around)
+        return found if around is None else []
+
+    def class_named(self, qualname: str) -> cst.ClassDef | None:
+        """Return a class statement by its qualified name, as ``"Outer.Net"``."""
+        body: cst.CSTNode = self.tree
+        for name in qualname.split("."):
+            inner = body.body if isinstance(body, cst.Module) else getattr(body.body, "body", ())
+            found = [n for n in inner if isinstance(n, cst.ClassDef) and n.name.value == name]
+            if not found:
+                return None
+            body = found[-1]
+        return body if isinstance(body, cst.ClassDef) else None
+
+    def text(self, node: cst.CSTNode) -> str:
+        """Return the source of a node."""
+        return self.tree.code_for_node(node)
+
+    def value_of(self, expression: cst.BaseExpression) -> Any:
+        """Return what a dotted name of the file means at its top level; None if it is no name."""
+        match expression:
+            case cst.Name(value):
+                return self.names.get(value)
+            case cst.Attribute(value=base, attr=attr):
+                holder = self.value_of(base)
+                return getattr(holder, attr.value, None) if holder is not None else None
+        return None
