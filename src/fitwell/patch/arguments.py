@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from fitwell.patch.sketch import Inexpressible
+from fitwell.patch.spots import Inexpressible
 
 _CONSTANT = (
     *(ast.Expression, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop),
@@ -110,14 +110,16 @@ def inserted(
         new: The new one.
         opening: The white space behind the opening bracket.
     """
-    found = list(items)
+    found: list[Item] = list(items)
     before = found[at - 1]
     if at < len(found):
-        return [*found[:at], new.with_changes(comma=before.comma), *found[at:]]
+        found.insert(at, new.with_changes(comma=before.comma))
+        return found
     space: cst.BaseParenthesizableWhitespace = cst.SimpleWhitespace(" ")
     if len(found) > 1 and isinstance(found[-2].comma, cst.Comma):
         space = found[-2].comma.whitespace_after
     elif isinstance(opening, cst.ParenthesizedWhitespace):
         space = opening
     separated = before.with_changes(comma=cst.Comma(whitespace_after=space))
-    return [*found[:-1], separated, new.with_changes(comma=before.comma)]
+    found[-1:] = [separated, new.with_changes(comma=before.comma)]
+    return found

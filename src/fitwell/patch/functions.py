@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -11,8 +12,8 @@ import libcst as cst
 from torch import nn
 
 from fitwell.patch.rewriting import Rewriter
-from fitwell.patch.sketch import Inexpressible, Spot, Step
 from fitwell.patch.source import Source
+from fitwell.patch.spots import Inexpressible, Spot, Step
 from fitwell.records import ModuleSpec, ReplaceCall
 
 
@@ -93,16 +94,17 @@ class Functions:
         own = function.params.params[0].name.value if function.params.params else "self"
         target = cst.Attribute(cst.Name(own), cst.Name(name))
         for call in calls:
-            arg = self._taken(call, line)
-            follow = edit.follow
-            self._rewriter.put(call, lambda node, a=arg, f=follow: _called(target, node, a, f))
+            taken = self._taken(call, line)
+            self._rewriter.put(call, partial(_called, target, number=taken, follow=edit.follow))
         self.declared[owner, name] = self._declaration(owner, name, spot)
         return line
 
     def _declaration(self, owner: str, name: str, spot: Spot) -> Declaration:
         columns = 2 * len(self._source.tree.default_indent) + len(f"self.{name} = ")
-        short = self._rewriter.chain(spot)
-        return Declaration(owner, name, short, self._rewriter.chain(spot, columns=columns))
+        short = self._rewriter.spelling.chain(spot)
+        return Declaration(
+            owner, name, short, self._rewriter.spelling.laid_out(spot, columns=columns)
+        )
 
     def _calls(self, function: str) -> Iterable[cst.Call]:
         for call in self._source.calls.values():
@@ -142,7 +144,7 @@ class Functions:
         spot = found[0].spot
         name = spot.home[1] if spot.home else ""
         if not has_parameters(spot):
-            made = self._rewriter.chain(spot)
+            made = self._rewriter.spelling.chain(spot)
             same = (d.name for d in self.declared.values() if (d.qualname, d.made) == (owner, made))
             return next(same, name)
         if len(calls) > 1 or len(found) != len({id(called.owner) for called in found}):
@@ -174,7 +176,7 @@ def has_parameters(spot: Spot) -> bool:
 
 
 def _called(
-    target: cst.BaseExpression, node: cst.Call, number: int | None, follow: bool
+    target: cst.BaseExpression, node: cst.Call, *, number: int | None, follow: bool
 ) -> cst.BaseExpression:
     """Return the call of a module on what a function is called on, or on its result."""
     if follow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import final
+from typing import Any, final
 
 import libcst as cst
 import libcst.matchers as m
@@ -12,7 +12,7 @@ from torch import nn
 
 from fitwell.patch.arguments import literal
 from fitwell.patch.names import Names
-from fitwell.patch.sketch import Inexpressible
+from fitwell.patch.spots import Inexpressible
 from fitwell.records import Initialize
 
 _VARIABLES = ("weight", "bias")
@@ -51,7 +51,9 @@ class Constructor:
         """
         owner, made = self._found()
         if made is None:
-            return self._with_constructor(owner, "".join(f"self.{s}{self._end}" for s in statements))
+            return self._with_constructor(
+                owner, "".join(f"self.{s}{self._end}" for s in statements)
+            )
         block = cst.ensure_type(made.body, cst.IndentedBlock)
         own = _self(made)
         new = [self._statement(f"{own}.{text}") for text in statements]
@@ -87,15 +89,15 @@ class Constructor:
         """Return the class and its constructor, if it has one of its own."""
         owner = _class(self._tree, self._qualname)
         if owner is None or not isinstance(owner.body, cst.IndentedBlock):
-            raise Inexpressible(f"{self._qualname} has no class statement to which it could be added")
+            raise Inexpressible(
+                f"{self._qualname} has no class statement to which it could be added"
+            )
         made = next((f for f in map(_method, owner.body.body) if f is not None), None)
         if made is not None and not isinstance(made.body, cst.IndentedBlock):
             raise Inexpressible(f"{made.name.value} of {self._qualname} stands on one line")
         return owner, made
 
-    def _with_body(
-        self, made: cst.FunctionDef, body: Sequence[cst.BaseStatement]
-    ) -> cst.Module:
+    def _with_body(self, made: cst.FunctionDef, body: Sequence[cst.BaseStatement]) -> cst.Module:
         longer = made.body.with_changes(body=body)
         return cst.ensure_type(
             self._tree.deep_replace(made, made.with_changes(body=longer)), cst.Module
@@ -110,7 +112,7 @@ class Constructor:
         )
         new = cst.ensure_type(self._statement(code), cst.FunctionDef)
         block = cst.ensure_type(owner.body, cst.IndentedBlock)
-        kept = [s for s in block.body if not _is_pass(s)]
+        kept: list[Any] = [s for s in block.body if not _is_pass(s)]
         at = next((n for n, s in enumerate(kept) if isinstance(s, cst.FunctionDef)), len(kept))
         if at:
             new = new.with_changes(leading_lines=[cst.EmptyLine(indent=False)])

@@ -13,8 +13,8 @@ import libcst as cst
 import torch
 from torch import nn
 
-from fitwell.patch.sketch import Inexpressible
 from fitwell.patch.source import Source
+from fitwell.patch.spots import Inexpressible
 
 
 @final
@@ -48,7 +48,9 @@ class Names:
         """Return how the file spells ``torch.nn.init``."""
         holder = self._bound_to(nn.init)
         package = self._bound_to(nn) or self._inside(torch, "nn")
-        return holder or (f"{package}.init" if package else self._imported("torch.nn", "init", nn.init))
+        return holder or (
+            f"{package}.init" if package else self._imported("torch.nn", "init", nn.init)
+        )
 
     def no_grad(self) -> str:
         """Return how the file spells ``torch.no_grad``."""
@@ -139,7 +141,9 @@ def _with_line(tree: cst.Module, name: str, module: str) -> cst.Module:
         and (origin := _from(statement.body[0])) is not None
     ]
     standard = _is_standard(module or name)
-    alike = [n for n, origin in imports if origin != "__future__" and _is_standard(origin) == standard]
+    alike = [
+        n for n, origin in imports if origin != "__future__" and _is_standard(origin) == standard
+    ]
     later = [n for n, origin in imports if origin != "__future__"]
     if alike:
         body.insert(alike[-1] + 1, new)
@@ -151,7 +155,9 @@ def _with_line(tree: cst.Module, name: str, module: str) -> cst.Module:
         body[later[0]] = first.with_changes(leading_lines=rest)
         body.insert(later[0], new.with_changes(leading_lines=lines[:blank]))
     elif imports:
-        body.insert(imports[-1][0] + 1, new.with_changes(leading_lines=[cst.EmptyLine(indent=False)]))
+        body.insert(
+            imports[-1][0] + 1, new.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+        )
     else:
         at = int(tree.get_docstring() is not None)
         body.insert(at, new)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from fitwell import anatomy
 from fitwell.errors import BadInput, TaskError
 from fitwell.patch.diff import unified
-from fitwell.patch.drafting import Subject
+from fitwell.patch.drafting import Draft
 from fitwell.patch.inputs import inputs_in
 from fitwell.patch.origins import Origins
+from fitwell.patch.places import Subject
 from fitwell.patch.result import Applied, Patch
 from fitwell.patch.source import Source
 from fitwell.patch.trying import tried
@@ -68,23 +69,38 @@ def patch(
     example = _example(made, examples, inputs, text)
     subject = Subject(path, qualname, source, made, example, origins)
     draft, not_expressed = tried(subject, recipe, partial(constructed, text))
-    after = draft.text.decode(source.tree.encoding)
+    encoding = "utf-8" if source.tree.encoding == "utf-8-sig" else source.tree.encoding
     changed = draft.text != data
     return Patch(
         file=given,
         qualname=qualname,
         before=data,
         after=draft.text,
-        encoding=source.tree.encoding,
-        diff=unified(data.decode(source.tree.encoding), after, path) if changed else "",
+        encoding=encoding,
+        diff=unified(data.decode(encoding), draft.text.decode(encoding), path),
         applied=tuple(
             Applied(step.remedy, step.words, draft.lines[step.number])
             for step in draft.steps
-            if draft.changes(step)
+            if changed and draft.changes(step)
         ),
         not_expressed=tuple(not_expressed),
         keys=draft.keys if changed else {},
+        notes=_notes(source, draft, qualname) if changed else (),
+        loop=_loop(recipe, draft.target),
     )
+
+
+def _notes(source: Source, draft: Draft, qualname: str) -> tuple[str, ...]:
+    """Name what else in the file the patch changes."""
+    lines = {line for line in draft.lines.values() if line}
+    others = source.used_besides(lines, qualname)
+    return (f"changes with it: {', '.join(sorted(others))}",) if others else ()
+
+
+def _loop(recipe: Recipe, model: nn.Module) -> str:
+    """Return plain PyTorch for the remedies that leave the class alone."""
+    remedies = [remedy for remedy in recipe if "edit" not in remedy.seams()]
+    return Recipe(*remedies).to_code(model) if remedies else ""
 
 
 def _read(given: str, path: Path) -> bytes:
@@ -152,9 +168,7 @@ def constructed(text: str, module: ModuleType) -> Any:
     return eval(text, dict(vars(module)))  # noqa: S307  # the user's own words
 
 
-def _example(
-    model: nn.Module, inputs: Sequence[Tensor], texts: Sequence[str], text: str
-) -> object:
+def _example(model: nn.Module, inputs: Sequence[Tensor], texts: Sequence[str], text: str) -> object:
     """Return what the network can be called with."""
     if not inputs:
         try:

@@ -14,7 +14,7 @@ from fitwell.interfaces import Remedy
 from fitwell.recipe.changes import operate
 from fitwell.records import Edit
 
-IN_THE_LOOP = "acts in the training loop, not in the class: Recipe.to_code prints it"
+IN_THE_LOOP = "belongs to the training loop, not to the class: --loop PATH writes it"
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -50,6 +50,7 @@ class Patch:
         not_expressed: What the recipe would do besides.
         keys: The ``state_dict`` keys that move: old name to new name.
         notes: What else one should know.
+        loop: Plain PyTorch for the remedies that act in the training loop; "" if there are none.
     """
 
     file: str
@@ -62,6 +63,27 @@ class Patch:
     not_expressed: tuple[NotExpressed, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    loop: str = ""
+
+    @property
+    def diff_bytes(self) -> bytes:
+        """The diff in the encoding of the file."""
+        return self.diff.encode(self.encoding)
+
+    def __str__(self) -> str:
+        name = f"{self.qualname} in {self.file}"
+        lines = [
+            f"{name}: {len(self.applied)} changes" if self.diff else f"{name}: nothing to change"
+        ]
+        lines += [f"  {line}" for line in _grouped(self.applied)]
+        if self.keys:
+            old, new = next(iter(self.keys.items()))
+            count = len(self.keys)
+            lines.append(f"state_dict keys that move: {count}, as {old} -> {new}")
+        if self.not_expressed:
+            lines.append("not expressed:")
+            lines += [f"  {item.change}: {item.reason}" for item in self.not_expressed]
+        return "\n".join([*lines, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the patch as plain data, for ``--json``."""
@@ -75,3 +97,15 @@ class Patch:
             "keys": dict(self.keys),
             "notes": list(self.notes),
         }
+
+
+def _grouped(applied: Iterable[Applied]) -> list[str]:
+    """Return a line for each place of the source and what is done there."""
+    groups: dict[tuple[str, int | None, str], list[str]] = {}
+    for change in applied:
+        where, _, what = change.change.partition(": ")
+        groups.setdefault((change.remedy, change.line, what), []).append(where)
+    return [
+        f"{f'line {line}' if line else 'added'}: {remedy}, {', '.join(wheres)}: {what}"
+        for (remedy, line, what), wheres in groups.items()
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -21,8 +20,9 @@ from fitwell.patch.arguments import (
 )
 from fitwell.patch.names import Names
 from fitwell.patch.origins import Origin
-from fitwell.patch.sketch import SIZES, Inexpressible, Spot
 from fitwell.patch.source import Source
+from fitwell.patch.spelling import Spelling, with_beside
+from fitwell.patch.spots import SIZES, Inexpressible, Spot
 from fitwell.records import ModuleSpec
 from fitwell.surgery import LAYER
 
@@ -39,11 +39,14 @@ class Rewriter:
     Args:
         source: The user's file.
         names: How to spell what is written.
+
+    Attributes:
+        spelling: Spells new modules.
     """
 
     def __init__(self, source: Source, names: Names) -> None:
         self._source = source
-        self._names = names
+        self.spelling = Spelling(source, names)
         self._calls: dict[cst.CSTNode, Rewrite] = {}
         self._defaults: dict[cst.CSTNode, str] = {}
         self._growth: dict[int, int] = {}
@@ -84,16 +87,14 @@ class Rewriter:
         """Check that the call names the class, so that its arguments are the constructor's."""
         if self._source.value_of(call.func) is not origin.kind:
             raise Inexpressible(
-                f"line {origin.line} makes it by {self._source.text(call.func)}(…), "
-                f"which does not name {origin.kind.__name__}"
+                f"line {origin.line} makes it by {self._source.text(call.func)}(), "
+                f"which may be another class than {origin.kind.__name__}"
             )
 
-    def _replacement(
-        self, spot: Spot, spec: ModuleSpec, call: cst.Call, origin: Origin
-    ) -> Rewrite:
+    def _replacement(self, spot: Spot, spec: ModuleSpec, call: cst.Call, origin: Origin) -> Rewrite:
         self._constructs(call, origin)
         size = self._size(spot, call, origin, SIZES)
-        text = self._new(spec, self._sizes(spot, size))
+        text = self.spelling.new(spec, self.spelling.sizes(spot, size))
         self._grows(call, len(text) - len(self._source.text(call)))
         return lambda _: cst.parse_expression(text)
 
@@ -118,12 +119,16 @@ class Rewriter:
         except ValueError:
             param = self._parameter(call, given)
             if param is None or param.default is None:
-                raise Inexpressible(_variable(self._source, origin, name, given)) from None
+                raise Inexpressible(
+                    _variable(spot, self._source, origin, name, call.args[number])
+                ) from None
             old = constant(self._source.text(param.default))
             _check_old(spot, name, old, origin)
             text = literal(_like(old, value))
             if self._defaults.get(param, text) != text or defaults.get(param, text) != text:
-                raise Inexpressible(_variable(self._source, origin, name, given)) from None
+                raise Inexpressible(
+                    _variable(spot, self._source, origin, name, call.args[number])
+                ) from None
             defaults[param] = text
             return None
         _check_old(spot, name, old, origin)
@@ -131,8 +136,7 @@ class Rewriter:
         return lambda node: with_argument(_call(node), number, name, text)
 
     def _parameter(self, call: cst.Call, given: cst.BaseExpression) -> cst.Param | None:
-        """Return the parameter of the function around that a name stands for, if it has a constant
-        default."""
+        """Return the parameter that a name stands for, if its default is a constant."""
         function = self._source.function_around(call)
         if function is None or not isinstance(given, cst.Name):
             return None
@@ -147,15 +151,17 @@ class Rewriter:
 
     def _wrapping(self, spot: Spot, call: cst.Call, origin: Origin) -> Rewrite:
         before = self._size(spot, call, origin, ("out_features", "out_channels", *SIZES))
-        factory = self._factory(call)
-        parts = _with_beside(spot, (LAYER, _PLACE), lambda n: self._chain(n, before, factory))
+        factory = _factory(self._source, call)
+        parts = with_beside(
+            spot, (LAYER, _PLACE), lambda n: self.spelling.chain(n, before, factory)
+        )
         text = self._sequence(parts, call)
         config = self._source.tree.config_for_parsing
 
         def wrapped(node: cst.BaseExpression) -> cst.BaseExpression:
             outer = cst.parse_expression(text, config=config)
             (place,) = m.findall(outer, m.Name(_PLACE))
-            return cst.ensure_type(outer.deep_replace(place, node), cst.BaseExpression)
+            return cst.ensure_type(outer.deep_replace(place, node), cst.Call)
 
         return wrapped
 
@@ -164,7 +170,7 @@ class Rewriter:
         if not m.matches(call, m.Call(args=[m.Arg(m.Call(args=[m.Arg(m.List())]))])):
             raise Inexpressible("the sequence that it would join is not written as a list of pairs")
         elements = [
-            (front, cst.Element(cst.parse_expression(f'("{name}", {self._chain(new, None, {})})')))
+            (front, cst.Element(cst.parse_expression(f'("{name}", {self.spelling.chain(new)})')))
             for front, added in ((True, spot.front), (False, spot.back))
             for name, new in added
         ]
@@ -189,9 +195,7 @@ class Rewriter:
 
         return joined
 
-    def _size(
-        self, spot: Spot, call: cst.Call, origin: Origin, names: Sequence[str]
-    ) -> str | None:
+    def _size(self, spot: Spot, call: cst.Call, origin: Origin, names: Sequence[str]) -> str | None:
         """Return the expression that says how many outputs a layer has, if it can stand twice."""
         for name in names:
             try:
@@ -201,71 +205,13 @@ class Rewriter:
             if number is None or self._source.value_of(call.func) is not origin.kind:
                 continue
             text = self._source.text(call.args[number].value)
-            return text if can_be_repeated(text) and name not in spot.arguments else None
+            fixed = name in spot.arguments and not isinstance(call.args[number].value, cst.Name)
+            return text if can_be_repeated(text) and not fixed else None
         return None
-
-    def _factory(self, call: cst.Call) -> Mapping[str, str]:
-        """The ``device`` and ``dtype`` that a layer is given, which its neighbour needs too."""
-        return {
-            argument.keyword.value: self._source.text(argument.value)
-            for argument in call.args
-            if argument.keyword is not None and argument.keyword.value in ("device", "dtype")
-        }
-
-    def chain(self, spot: Spot, *, columns: int = 0) -> str:
-        """Return the source of a new module, and of what stands beside it.
-
-        Args:
-            spot: The new module.
-            columns: Columns before it on its line: what does not fit stands on several lines.
-
-        Raises:
-            Inexpressible: If it cannot be written.
-        """
-        text = self._chain(spot, None, {})
-        if not spot.added or columns + len(text) <= self._source.limit:
-            return text
-        assert isinstance(spot.made, ModuleSpec)
-        own = (LAYER, self._new(spot.made, self._sizes(spot, None), {}))
-        return self._in_lines(_with_beside(spot, own, lambda n: self._chain(n, None, {})), "")
-
-    def _chain(self, spot: Spot, before: str | None, factory: Mapping[str, str]) -> str:
-        assert isinstance(spot.made, ModuleSpec)
-        text = self._new(spot.made, self._sizes(spot, before), factory)
-        if not spot.added:
-            return text
-        return self._in_line(
-            _with_beside(spot, (LAYER, text), lambda n: self._chain(n, before, factory))
-        )
-
-    def _sizes(self, spot: Spot, size: str | None) -> Mapping[str, str]:
-        """Return the arguments of a new module that repeat a size of the source."""
-        given = spot.made.args if isinstance(spot.made, ModuleSpec) else {}
-        return {n: size for n, v in given.items() if size is not None and spot.repeats(n, v)}
-
-    def _new(
-        self, spec: ModuleSpec, sizes: Mapping[str, str] = {}, factory: Mapping[str, str] = {}
-    ) -> str:
-        """Return the call that makes a new module; what it must be given stands without a name."""
-        if spec.own:
-            raise Inexpressible(f"torch has no {spec.kind}: Recipe.to_code carries its source along")
-        name = self._names.layer(spec.kind)
-        known = inspect.signature(getattr(nn, spec.kind)).parameters
-        given = []
-        for key, value in spec.args.items():
-            text = sizes.get(key) or literal(value)
-            required = key in known and known[key].default is inspect.Parameter.empty
-            given.append(text if required else f"{key}={text}")
-        given += [f"{key}={text}" for key, text in factory.items() if key in known]
-        return f"{name}({', '.join(given)})"
-
-    def _in_line(self, parts: list[tuple[str, str]]) -> str:
-        pairs = ", ".join(f'("{name}", {text})' for name, text in parts)
-        return f"{self._names.layer('Sequential')}({self._names.ordered()}([{pairs}]))"
 
     def _sequence(self, parts: list[tuple[str, str]], call: cst.Call) -> str:
         """Return a sequence on one line where it fits, else with a line for each module."""
-        text = self._in_line(parts)
+        text = self.spelling.in_line(parts)
         place = self._source.ranges[call]
         grown = len(text) - len(_PLACE)
         line = self._source.lines[place.start.line - 1].rstrip("\r")
@@ -273,21 +219,25 @@ class Rewriter:
         if place.start.line == place.end.line and width <= self._source.limit:
             self._grows(call, grown)
             return text
-        return self._in_lines(parts, self._source.hanging(call))
-
-    def _in_lines(self, parts: list[tuple[str, str]], extra: str) -> str:
-        end, unit = self._source.tree.default_newline, self._source.tree.default_indent
-        lines = "".join(f'{extra}{unit}("{name}", {text}),{end}' for name, text in parts)
-        opening = f"{self._names.layer('Sequential')}({self._names.ordered()}(["
-        return f"{opening}{end}{lines}{extra}]))"
+        return self.spelling.in_lines(parts, self._source.hanging(call))
 
     def _grows(self, call: cst.Call, columns: int) -> None:
         line = self._source.line(call)
         self._growth[line] = self._growth.get(line, 0) + columns
 
 
-def _variable(source: Source, origin: Origin, name: str, given: cst.BaseExpression) -> str:
-    return f"in line {origin.line} its {name} is given by {source.text(given)}, which is no constant"
+def _factory(source: Source, call: cst.Call) -> Mapping[str, str]:
+    """The ``device`` and ``dtype`` that a layer is given, which its neighbour needs too."""
+    return {
+        argument.keyword.value: source.text(argument.value)
+        for argument in call.args
+        if argument.keyword is not None and argument.keyword.value in ("device", "dtype")
+    }
+
+
+def _variable(spot: Spot, source: Source, origin: Origin, name: str, arg: cst.Arg) -> str:
+    value = source.text(arg.value)
+    return f"line {origin.line} makes {spot.key} with {name} {value}, which is no constant"
 
 
 def _check_old(spot: Spot, name: str, old: object, origin: Origin) -> None:
@@ -295,7 +245,9 @@ def _check_old(spot: Spot, name: str, old: object, origin: Origin) -> None:
     assert isinstance(spot.made, nn.Module)
     present = settings(spot.made).get(name, getattr(spot.made, name, None))
     if _like(old, present) != old:
-        raise Inexpressible(f"in line {origin.line} its {name} is {old!r}, but it has {present!r}")
+        raise Inexpressible(
+            f"line {origin.line} makes {spot.key} with {name} {old!r}, but it has {present!r}"
+        )
 
 
 def _like(old: object, value: object) -> object:
@@ -307,14 +259,6 @@ def _like(old: object, value: object) -> object:
 
 def _call(node: cst.BaseExpression) -> cst.Call:
     return cst.ensure_type(node, cst.Call)
-
-
-def _with_beside(
-    spot: Spot, own: tuple[str, str], written: Callable[[Spot], str]
-) -> list[tuple[str, str]]:
-    """Return a module among those that stand beside it, in order, each with its source."""
-    before = [(name, written(new)) for name, new in spot.before]
-    return [*before, own, *((name, written(new)) for name, new in (*spot.front, *spot.back))]
 
 
 def _in_turn(parts: list[Callable[[Any], cst.BaseExpression]]) -> Rewrite:

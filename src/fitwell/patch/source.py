@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from types import ModuleType
 from typing import Any, final
 
 import libcst as cst
+import libcst.matchers as m
 from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
 
 _SHORTEST_LIMIT, _LONGEST_LIMIT = 79, 100
@@ -87,16 +88,24 @@ class Source:
             around = self.parents.get(around)
         return found if around is None else []
 
-    def class_named(self, qualname: str) -> cst.ClassDef | None:
-        """Return a class statement by its qualified name, as ``"Outer.Net"``."""
-        body: cst.CSTNode = self.tree
-        for name in qualname.split("."):
-            inner = body.body if isinstance(body, cst.Module) else getattr(body.body, "body", ())
-            found = [n for n in inner if isinstance(n, cst.ClassDef) and n.name.value == name]
-            if not found:
-                return None
-            body = found[-1]
-        return body if isinstance(body, cst.ClassDef) else None
+    def used_besides(self, lines: Collection[int], qualname: str) -> set[str]:
+        """Return what else in the file makes use of what changes, or is changed itself.
+
+        Args:
+            lines: Lines that change.
+            qualname: The class that they change for; what it uses itself is left out.
+        """
+        uses: dict[str, set[str]] = {}
+        changed: set[str] = set()
+        for statement in self.tree.body:
+            if isinstance(statement, (cst.ClassDef, cst.FunctionDef)):
+                name, place = statement.name.value, self.ranges[statement]
+                uses[name] = {str(n.value) for n in m.findall(statement, m.Name())}
+                if any(place.start.line <= line <= place.end.line for line in lines):
+                    changed.add(name)
+        own = _reached({qualname.split(".")[0]}, uses)
+        others = {name for name in uses if _reached({name}, uses) & changed}
+        return others - own
 
     def text(self, node: cst.CSTNode) -> str:
         """Return the source of a node."""
@@ -111,3 +120,15 @@ class Source:
                 holder = self.value_of(base)
                 return getattr(holder, attr.value, None) if holder is not None else None
         return None
+
+
+def _reached(names: set[str], uses: Mapping[str, set[str]]) -> set[str]:
+    """Return names with all that they make use of, at any remove."""
+    found: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name in uses and name not in found:
+            found.add(name)
+            queue += uses[name]
+    return found

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fitwell.errors import BadInput, FitwellError
 from fitwell.interfaces import Remedy, Stage
-from fitwell.patch.drafting import Draft, Subject, drafted
+from fitwell.patch.drafting import Draft, drafted, written
+from fitwell.patch.places import Subject
 from fitwell.patch.planning import planned
 from fitwell.patch.result import NotExpressed
-from fitwell.patch.sketch import Step, steps_of
+from fitwell.patch.sketch import steps_of
+from fitwell.patch.spots import Step
 from fitwell.patch.verifying import FAILURES, Build, difference
 from fitwell.records import Initialize
 
@@ -35,13 +37,11 @@ def tried(
     while True:
         plan = planned(subject.model, left, example_input=subject.example_input)
         steps, failed = steps_of(subject.model, plan.edits)
-        whole = _drafted(subject, steps)
-        if whole is not None:
-            failed += whole.failed
-            steps = list(whole.steps)
-        hopeless = _hopeless(left, steps, failed)
+        found = written(subject, steps)
+        failed += found.failed
+        hopeless = _hopeless(left, found.steps, failed)
         if hopeless is None:
-            draft, wrong = _kept(subject, steps, whole, build)
+            draft, wrong = _kept(subject, found.steps, build)
             failed += wrong
             hopeless = _hopeless(left, draft.steps, failed)
         if hopeless is None:
@@ -79,27 +79,47 @@ def _hopeless(
 
 
 def _kept(
-    subject: Subject, steps: Sequence[Step], whole: Draft | None, build: Build
+    subject: Subject, steps: Sequence[Step], build: Build
 ) -> tuple[Draft, list[tuple[Step, str]]]:
     """Return the draft of as many steps as give what they must, and the others with reasons."""
-    if whole is not None and not _wrong(subject, whole, build):
-        return whole, []
+    whole = _drafted(subject, steps)
+    if isinstance(whole, Draft) and not _wrong(subject, whole, build):
+        return whole, list(whole.failed)
     best = _drafted(subject, [])
     reason = _wrong(subject, best, build)
-    if best is None or reason:
+    if isinstance(best, str) or reason:
         raise BadInput(f"{subject.qualname} cannot be patched as it stands: {reason}.")
     failed: list[tuple[Step, str]] = []
     for unit in _by_remedy(steps):
         attempt = _drafted(subject, [*best.steps, *unit])
-        for part in [] if _is_right(subject, attempt, build) else _by_place(unit, whole):
+        if isinstance(attempt, Draft) and not _wrong(subject, attempt, build):
+            best = attempt
+            failed += attempt.failed
+            continue
+        for part in _by_place(unit, whole):
             attempt = _drafted(subject, [*best.steps, *part])
             reason = _wrong(subject, attempt, build)
-            if attempt is None or reason:
+            if isinstance(attempt, str) or reason:
                 failed += [(step, reason) for step in part]
             else:
                 best = attempt
                 failed += attempt.failed
     return best, failed
+
+
+def _drafted(subject: Subject, steps: Iterable[Step]) -> Draft | str:
+    """Draft steps, or say why the network cannot be treated so."""
+    try:
+        return drafted(subject, steps)
+    except (FitwellError, *FAILURES) as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _wrong(subject: Subject, draft: Draft | str, build: Build) -> str:
+    """Say why a draft is not what it must be, or ""."""
+    if isinstance(draft, str):
+        return draft
+    return difference(draft, subject.file, build, subject.example_input)
 
 
 def _by_remedy(steps: Iterable[Step]) -> list[list[Step]]:
@@ -109,11 +129,11 @@ def _by_remedy(steps: Iterable[Step]) -> list[list[Step]]:
     return list(units.values())
 
 
-def _by_place(steps: Iterable[Step], draft: Draft | None) -> list[list[Step]]:
+def _by_place(steps: Iterable[Step], draft: Draft | str) -> list[list[Step]]:
     """Return steps by the line that they change; what fills a weight stands alone."""
     units: dict[object, list[Step]] = {}
     for step in steps:
-        line = draft.lines.get(step.number) if draft is not None else None
+        line = draft.lines.get(step.number) if isinstance(draft, Draft) else None
         alone = line is None or isinstance(step.edit, Initialize)
         units.setdefault(("step", step.number) if alone else line, []).append(step)
     return list(units.values())

@@ -68,7 +68,7 @@ def difference(draft: Draft, path: Path, build: Build, example_input: object) ->
         example_input: What it can be called with.
     """
     try:
-        with _aside(), executed(draft.text, path) as module:
+        with torch.random.fork_rng(devices=[]), executed(draft.text, path) as module:
             torch.manual_seed(0)
             made = build(module)
             told = _unlike_weights(draft, made, path, build) if draft.fills_more else ""
@@ -76,13 +76,6 @@ def difference(draft: Draft, path: Path, build: Build, example_input: object) ->
             return told or _unlike(draft.target, made, example_input, shared=shared)
     except FAILURES as error:
         return f"the class would fail: {type(error).__name__}: {' '.join(str(error).split())}"
-
-
-@contextmanager
-def _aside() -> Iterator[None]:
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=devices):
-        yield
 
 
 def _unlike_weights(draft: Draft, made: nn.Module, path: Path, build: Build) -> str:
