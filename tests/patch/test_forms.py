@@ -294,10 +294,17 @@ FORMS = {
 }
 
 
+NOT_APPLICABLE = {("functions in the forward", "dropout(0.3)")}
+"""No remedy of the recipe serves the network: nothing is to be written."""
+
+
 @pytest.mark.parametrize("recipe", [ALL, "batch_norm", "dropout(0.3)", "layer_norm"])
 @pytest.mark.parametrize("form", FORMS)
 def test_the_patched_class_is_the_treated_network(place, applied, form, recipe):
     made = place.patch(FORMS[form], recipe)
+    if (form, recipe) in NOT_APPLICABLE:
+        assert made.diff == ""
+        return
     assert made.not_expressed == ()
     place.same_as_treated(made, recipe)
     assert applied(made) == made.after

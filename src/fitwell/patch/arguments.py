@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import libcst as cst
+from torch import nn
 
 from fitwell.patch.spots import Inexpressible
 
@@ -43,7 +44,7 @@ def position(call: cst.Call, kind: Callable[..., Any], name: str) -> int | None:
     Raises:
         Inexpressible: If the constructor has no such parameter, or a ``*`` or ``**`` hides it.
     """
-    parameters = list(inspect.signature(kind).parameters)
+    parameters = _parameters(kind)
     if name not in parameters:
         raise Inexpressible(f"{kind.__name__} takes no argument {name}")
     place = 0
@@ -58,6 +59,16 @@ def position(call: cst.Call, kind: Callable[..., Any], name: str) -> int | None:
                 return number
             place += 1
     return None
+
+
+def _parameters(kind: Callable[..., Any]) -> list[str]:
+    """Return the parameters of a constructor, in order; torch's recurrent layers hide theirs."""
+    if kind not in (nn.RNN, nn.LSTM, nn.GRU):
+        return list(inspect.signature(kind).parameters)
+    names = [name for name in inspect.signature(nn.RNNBase).parameters if name != "mode"]
+    if kind is nn.RNN:
+        names.insert(names.index("num_layers") + 1, "nonlinearity")
+    return names
 
 
 def constant(text: str) -> object:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from textwrap import dedent
 from typing import Any, final
 
 import libcst as cst
@@ -81,7 +83,7 @@ class Constructor:
             return self._with_constructor(owner, self._text(groups, model, names, "self"))
         body = cst.ensure_type(made.body, cst.IndentedBlock).body
         statement = self._statement(self._text(groups, model, names, _self(made)))
-        if self._code(body[-1]).strip() == self._code(statement).strip():
+        if _meaning(self._code(body[-1])) == _meaning(self._code(statement)):
             return self._tree
         return self._with_body(made, [*body, statement])
 
@@ -157,6 +159,11 @@ class Constructor:
             *(f"{unit * 2}{target}," for target in targets),
             f"{unit}):",
         ]
+
+
+def _meaning(code: str) -> str:
+    """Return a statement without its layout."""
+    return ast.dump(ast.parse(dedent(code)))
 
 
 def _targets(group: Sequence[Initialize], model: nn.Module, own: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,20 @@ import libcst as cst
 import torch
 from torch import Tensor, nn
 
-from fitwell import anatomy
+from fitwell import anatomy, surgery
 from fitwell.errors import BadInput, TaskError
 from fitwell.patch.diff import unified
 from fitwell.patch.drafting import Draft
 from fitwell.patch.inputs import inputs_in
 from fitwell.patch.origins import Origins
 from fitwell.patch.places import Subject
-from fitwell.patch.result import Applied, Patch
+from fitwell.patch.planning import IN_THE_LOOP
+from fitwell.patch.result import Applied, NotExpressed, Patch
 from fitwell.patch.source import Source
 from fitwell.patch.trying import tried
 from fitwell.patch.verifying import FAILURES
 from fitwell.recipe import Recipe
+from fitwell.recipe.printing import source_of
 from fitwell.tasks.theirs import module_of, run_theirs
 
 _INSTEAD = "let it be imported"
@@ -86,7 +88,7 @@ def patch(
         not_expressed=tuple(not_expressed),
         keys=draft.keys if changed else {},
         notes=_notes(source, draft, qualname) if changed else (),
-        loop=_loop(recipe, draft.target),
+        loop=_loop(recipe, draft.target, not_expressed),
     )
 
 
@@ -97,10 +99,12 @@ def _notes(source: Source, draft: Draft, qualname: str) -> tuple[str, ...]:
     return (f"changes with it: {', '.join(sorted(others))}",) if others else ()
 
 
-def _loop(recipe: Recipe, model: nn.Module) -> str:
-    """Return plain PyTorch for the remedies that leave the class alone."""
-    remedies = [remedy for remedy in recipe if "edit" not in remedy.seams()]
-    return Recipe(*remedies).to_code(model) if remedies else ""
+def _loop(recipe: Recipe, model: nn.Module, not_expressed: Iterable[NotExpressed]) -> str:
+    """Return plain PyTorch for what the remedies do in the training loop."""
+    told = {entry.change for entry in not_expressed if entry.reason == IN_THE_LOOP}
+    remedies = [remedy for remedy in recipe if str(remedy) in told]
+    weights = surgery.weight_names(model)
+    return source_of(remedies, (), weights=weights, seed=0) if remedies else ""
 
 
 def _read(given: str, path: Path) -> bytes:

@@ -45,16 +45,14 @@ def planned(model: nn.Module, remedies: Iterable[Remedy], *, example_input: obje
     edits: list[tuple[str, Edit, str]] = []
     refused: list[tuple[Remedy, str]] = []
     for remedy in remedies:
-        if remedy.seams() - {"edit"}:
-            refused.append((remedy, IN_THE_LOOP))
-        if "edit" not in remedy.seams():
-            continue
         attempt = surgery.copy_of(treated)
         try:
             changes, operations = operate(attempt, [remedy], example_input=example_input, seed=0)
         except NotApplicable as error:
             refused.append((remedy, " ".join(str(error).split())))
             continue
+        if remedy.seams() - {"edit"}:
+            refused.append((remedy, IN_THE_LOOP))
         treated = attempt
         done = [(o.remedy, edit) for o in operations for edit in o.edits]
         edits += [(n, e, str(c)) for (n, e), c in zip(done, changes.items, strict=True)]

@@ -73,7 +73,7 @@ class Patch:
     def __str__(self) -> str:
         name = f"{self.qualname} in {self.file}"
         lines = [
-            f"{name}: {len(self.applied)} changes" if self.diff else f"{name}: nothing to change"
+            f"{name}: {_count(len(self.applied))}" if self.diff else f"{name}: nothing to change"
         ]
         lines += [f"  {line}" for line in _grouped(self.applied)]
         if self.keys:
@@ -109,3 +109,7 @@ def _grouped(applied: Iterable[Applied]) -> list[str]:
         f"{f'line {line}' if line else 'added'}: {remedy}, {', '.join(wheres)}: {what}"
         for (remedy, line, what), wheres in groups.items()
     ]
+
+
+def _count(number: int) -> str:
+    return f"{number} change{'s' * (number != 1)}"

@@ -100,7 +100,7 @@ class Source:
         for statement in self.tree.body:
             if isinstance(statement, (cst.ClassDef, cst.FunctionDef)):
                 name, place = statement.name.value, self.ranges[statement]
-                uses[name] = {str(n.value) for n in m.findall(statement, m.Name())}
+                uses[name] = _names(statement)
                 if any(place.start.line <= line <= place.end.line for line in lines):
                     changed.add(name)
         own = _reached({qualname.split(".")[0]}, uses)
@@ -120,6 +120,10 @@ class Source:
                 holder = self.value_of(base)
                 return getattr(holder, attr.value, None) if holder is not None else None
         return None
+
+
+def _names(node: cst.CSTNode) -> set[str]:
+    return {name.value for name in m.findall(node, m.Name()) if isinstance(name, cst.Name)}
 
 
 def _reached(names: set[str], uses: Mapping[str, set[str]]) -> set[str]:
