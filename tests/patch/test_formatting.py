@@ -133,7 +133,8 @@ def test_another_encoding_stays(place, applied):
 def test_an_import_joins_the_line_that_imports_from_there(place):
     text = "from collections import deque\nfrom torch.nn import Linear, Module, Tanh\n\n\n"
     text += "class Net(Module):\n    def __init__(self):\n        super().__init__()\n"
-    text += "        self.fc = Linear(6, 8)\n        self.act = Tanh()\n        self.out = Linear(8, 2)\n\n"
+    text += "        self.fc = Linear(6, 8)\n        self.act = Tanh()\n"
+    text += "        self.out = Linear(8, 2)\n\n"
     text += "    def forward(self, x):\n        return self.out(self.act(self.fc(x)))\n"
     made = place.patch(text.encode(), "batch_norm")
     lines = made.after.decode().splitlines()

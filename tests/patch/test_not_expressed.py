@@ -64,7 +64,7 @@ def test_a_copy_is_made_by_no_line(place):
     assert made.diff == ""
     assert reasons(made) == {
         f"Activation: all.{n}.1: nn.Sigmoid() -> nn.ReLU()": (
-            f"all.{n}.1 is a copy of another module: no line makes it"
+            f"no line makes all.{n}.1: it is a copy, or was made by a call"
         )
         for n in (0, 1)
     }
@@ -116,7 +116,7 @@ def test_what_follows_such_a_call_can_be_written(place):
     ("made_by", "why"),
     [
         ("map(nn.Linear, [6, 8], [8, 8])", "no constructor call ends in line 11"),
-        ("list(map(nn.Linear, [6, 8], [8, 8]))", "the class would fail"),
+        ("list(map(nn.Linear, [6, 8], [8, 8]))", "no expression in the source"),
     ],
 )
 def test_a_call_through_map_gives_no_module_that_could_be_wrapped(place, made_by, why):
@@ -253,7 +253,7 @@ def test_a_class_that_gives_another_network_every_time_is_refused(place):
         init.replace("global made\nmade += 1", "made.append(0)").replace(", made)", ", len(made))")
     )
     text = text.replace("import copy", f"import copy\nfrom {counting.stem} import made")
-    with pytest.raises(BadInput, match="cannot be patched as it stands: extra.bias"):
+    with pytest.raises(BadInput, match=r"cannot be patched as it stands: extra\.bias"):
         place.patch(text, "batch_norm")
 
 
@@ -270,3 +270,35 @@ def test_a_module_can_come_first(place):
     assert made.not_expressed == ()
     assert '("first", nn.LayerNorm(6)),' in made.diff
     assert made.keys == {"fc.weight": "fc.layer.weight", "fc.bias": "fc.layer.bias"}
+
+
+def test_a_size_that_is_computed_by_a_call_is_not_guessed(place):
+    before = "def width(n):\n    return 2 * n\n\n\nhalf = 4\n\n"
+    init = "self.fc = nn.Linear(6, width(half))\nself.act = nn.ReLU()\nself.out = nn.Linear(8, 3)"
+    made = place.patch(net(init, before=before), "batch_norm")
+    assert made.diff == ""
+    (reason,) = reasons(made).values()
+    assert reason == ("no expression in the source says the size of nn.BatchNorm1d(num_features=8)")
+    made = place.patch(
+        net(init.replace("width(half)", "int(2 * half)"), before=before), "batch_norm"
+    )
+    assert '("norm", nn.BatchNorm1d(int(2 * half))),' in made.diff
+
+
+def test_a_layer_of_their_own_is_followed_where_its_arguments_are_constants(place):
+    before = (
+        "class Dense(nn.Linear):\n    def __init__(self, i, o):\n        super().__init__(i, o)\n"
+    )
+    init = "wide = 8\nself.fc = Dense(6, 8)\nself.act = nn.ReLU()\nself.out = nn.Linear(8, 3)"
+    made = place.patch(net(init, before=before), "batch_norm")
+    assert '("norm", nn.BatchNorm1d(8)),' in made.diff
+    made = place.patch(net(init.replace("(6, 8)", "(6, wide)"), before=before), "batch_norm")
+    assert made.diff == ""
+
+
+def test_what_the_expression_on_the_command_line_makes_stays(place):
+    text = net("self.fc = fc\nself.act = nn.ReLU()\nself.out = nn.Linear(8, 3)")
+    text = text.replace("def __init__(self):", "def __init__(self, fc):")
+    made = place.patch(text, "batch_norm", model="Net(nn.Linear(6, 8))")
+    (reason,) = reasons(made).values()
+    assert reason == "fc is made where the network is constructed, not in the file"

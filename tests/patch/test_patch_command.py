@@ -223,3 +223,17 @@ def test_a_folder_that_cannot_be_written_leaves_the_file_whole(net, capsys, tmp_
         assert Path(net).read_text() == NET
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_file_inside_a_package_finds_its_neighbours(place, capsys):
+    package = place.folder / f"nets_{place.folder.name}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "parts.py").write_text("WIDTH = 8\n")
+    (package / "net.py").write_text(
+        NET.replace("import torch.nn as nn", "import torch.nn as nn\n\nfrom .parts import WIDTH")
+    )
+    assert main(["patch", f"{package.name}/net.py:Net", "batch_norm"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith(f"--- a/{package.name}/net.py\n")
+    assert "nn.BatchNorm1d(hidden)" in told.out

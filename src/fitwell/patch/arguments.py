@@ -20,6 +20,8 @@ _CONSTANT = (
 _PLAIN = (ast.Expression, ast.Constant, ast.BinOp, ast.operator, ast.expr_context)
 _PLAIN_NAMES = (ast.Name, ast.Attribute, ast.Subscript, ast.UnaryOp, ast.unaryop)
 
+_PURE = frozenset({"int", "round", "abs", "min", "max", "len"})
+
 Item = TypeVar("Item", cst.Arg, cst.Element)
 
 
@@ -84,11 +86,26 @@ def constant(text: str) -> object:
 
 
 def can_be_repeated(text: str) -> bool:
-    """Whether an expression can be written twice: names and arithmetic, on one line."""
+    """Whether an expression can be written twice: names, arithmetic and plain functions of them."""
     if "\n" in text or "\r" in text:
         return False
     tree = ast.parse(text.strip(), mode="eval")
-    return all(isinstance(node, (*_PLAIN, *_PLAIN_NAMES)) for node in ast.walk(tree))
+    return all(
+        isinstance(node, (*_PLAIN, *_PLAIN_NAMES))
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in _PURE)
+        for node in ast.walk(tree)
+    )
+
+
+def is_constant(call: cst.Call) -> bool:
+    """Whether all arguments of a call are constants: it makes the same wherever it is called."""
+    tree = cst.Module([])
+    for argument in call.args:
+        try:
+            constant(tree.code_for_node(argument.value))
+        except ValueError:
+            return False
+    return not any(argument.star for argument in call.args)
 
 
 def with_argument(call: cst.Call, number: int | None, name: str, text: str) -> cst.Call:

@@ -89,7 +89,7 @@ class Functions:
         if len({(c.spot.shape(), c.edit.follow) for c in found}) > 1:
             raise Inexpressible(f"the calls of {edit.function} in line {line} need unlike changes")
         function, owner = self._method(calls[0], line)
-        self._check_all(found, calls, owner, line)
+        self._check_all(found, calls, f"{owner}.{function.name.value}", line)
         name = self._name(found, calls, owner, line)
         own = function.params.params[0].name.value if function.params.params else "self"
         target = cst.Attribute(cst.Name(own), cst.Name(name))
@@ -122,15 +122,15 @@ class Functions:
         return function, ".".join(c.name.value for c in classes)
 
     def _check_all(
-        self, found: Sequence[Called], calls: Sequence[cst.Call], owner: str, line: int
+        self, found: Sequence[Called], calls: Sequence[cst.Call], method: str, line: int
     ) -> None:
-        """Check that every network of the class changes at all of these calls."""
+        """Check that these calls change in every module that runs the method."""
         counts: dict[int, int] = {}
         for called in found:
             counts[id(called.owner)] = counts.get(id(called.owner), 0) + 1
         for module in self._model.modules():
-            alike = any(c.__qualname__ == owner for c in type(module).__mro__)
-            if alike and self._source.names.get(owner.split(".")[0]) is not None:
+            own = getattr(type(module), method.rpartition(".")[2], None)
+            if getattr(own, "__qualname__", "") == method:
                 counts.setdefault(id(module), 0)
         if len(set(counts.values())) > 1 or any(n % len(calls) for n in counts.values()):
             raise Inexpressible(

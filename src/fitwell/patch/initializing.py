@@ -94,7 +94,8 @@ class Constructor:
             raise Inexpressible(
                 f"{self._qualname} has no class statement to which it could be added"
             )
-        made = next((f for f in map(_method, owner.body.body) if f is not None), None)
+        methods = [f for f in map(_method, owner.body.body) if f is not None]
+        made = methods[-1] if methods else None
         if made is not None and not isinstance(made.body, cst.IndentedBlock):
             raise Inexpressible(f"{made.name.value} of {self._qualname} stands on one line")
         return owner, made

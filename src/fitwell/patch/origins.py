@@ -16,6 +16,9 @@ from typing import Any, Self, final
 
 from torch import nn
 
+MODEL = "<model>"
+"""Stands for a file where the expression that constructs the network is evaluated."""
+
 _MADE = nn.Module.__init__.__code__
 
 

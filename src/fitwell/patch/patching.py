@@ -18,7 +18,7 @@ from fitwell.errors import BadInput, TaskError
 from fitwell.patch.diff import unified
 from fitwell.patch.drafting import Draft
 from fitwell.patch.inputs import inputs_in
-from fitwell.patch.origins import Origins
+from fitwell.patch.origins import MODEL, Origins
 from fitwell.patch.places import Subject
 from fitwell.patch.planning import IN_THE_LOOP
 from fitwell.patch.result import Applied, NotExpressed, Patch
@@ -169,7 +169,8 @@ def _built(text: str, kind: type[nn.Module], module: ModuleType) -> nn.Module:
 
 def constructed(text: str, module: ModuleType) -> Any:
     """Evaluate the expression that constructs a network, with the names of its module."""
-    return eval(text, dict(vars(module)))  # noqa: S307  # the user's own words
+    code = compile(text, MODEL, "eval")
+    return eval(code, dict(vars(module)))  # noqa: S307  # the user's own words
 
 
 def _example(model: nn.Module, inputs: Sequence[Tensor], texts: Sequence[str], text: str) -> object:

@@ -10,7 +10,7 @@ from typing import final
 from torch import nn
 
 from fitwell.patch.functions import Functions, in_lines
-from fitwell.patch.origins import Origin, Origins
+from fitwell.patch.origins import MODEL, Origin, Origins
 from fitwell.patch.rewriting import Rewriter
 from fitwell.patch.sketch import Sketch
 from fitwell.patch.source import Source
@@ -49,7 +49,9 @@ def origin_of(subject: Subject, spot: Spot) -> Origin:
     module = subject.model.get_submodule(str(spot.key))
     origin = subject.origins.of(module)
     if origin is None:
-        raise Inexpressible(f"{spot.key} is a copy of another module: no line makes it")
+        raise Inexpressible(f"no line makes {spot.key}: it is a copy, or was made by a call")
+    if Path(origin.file).name == MODEL:
+        raise Inexpressible(f"{spot.key} is made where the network is constructed, not in the file")
     if Path(origin.file) != subject.file:
         where = f"{Path(origin.file).name}:{origin.line}"
         raise Inexpressible(f"{spot.key} is made by {origin.scope} in another file ({where})")

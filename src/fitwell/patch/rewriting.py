@@ -14,6 +14,7 @@ from fitwell.patch.arguments import (
     can_be_repeated,
     constant,
     inserted,
+    is_constant,
     literal,
     position,
     with_argument,
@@ -196,18 +197,24 @@ class Rewriter:
         return joined
 
     def _size(self, spot: Spot, call: cst.Call, origin: Origin, names: Sequence[str]) -> str | None:
-        """Return the expression that says how many outputs a layer has, if it can stand twice."""
-        for name in names:
+        """Return the expression that says how many outputs a layer has.
+
+        None where that is a constant, "" where no expression of the call can stand twice.
+        """
+        named = self._source.value_of(call.func) is origin.kind
+        for name in names if named else ():
             try:
                 number = position(call, origin.kind, name)
             except Inexpressible:
                 continue
-            if number is None or self._source.value_of(call.func) is not origin.kind:
+            if number is None:
                 continue
-            text = self._source.text(call.args[number].value)
-            fixed = name in spot.arguments and not isinstance(call.args[number].value, cst.Name)
-            return text if can_be_repeated(text) and not fixed else None
-        return None
+            given = call.args[number].value
+            text = self._source.text(given)
+            if name in spot.arguments and not isinstance(given, cst.Name):
+                return None
+            return text if can_be_repeated(text) else ""
+        return None if is_constant(call) else ""
 
     def _sequence(self, parts: list[tuple[str, str]], call: cst.Call) -> str:
         """Return a sequence on one line where it fits, else with a line for each module."""

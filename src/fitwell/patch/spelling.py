@@ -11,7 +11,7 @@ from torch import nn
 from fitwell.patch.arguments import literal
 from fitwell.patch.names import Names
 from fitwell.patch.source import Source
-from fitwell.patch.spots import Inexpressible, Spot
+from fitwell.patch.spots import SIZES, Inexpressible, Spot
 from fitwell.records import ModuleSpec
 from fitwell.surgery import LAYER
 
@@ -65,9 +65,20 @@ class Spelling:
         )
 
     def sizes(self, spot: Spot, size: str | None) -> Mapping[str, str]:
-        """Return the arguments of a new module that repeat a size of the source."""
+        """Return the arguments of a new module that repeat a size of the source.
+
+        Args:
+            spot: The new module.
+            size: Expression for that size; "" if there is none that could be repeated, None if the
+                size is a constant.
+
+        Raises:
+            Inexpressible: If the size is not the same wherever the source is run.
+        """
         given = spot.made.args if isinstance(spot.made, ModuleSpec) else {}
-        return {n: size for n, v in given.items() if size is not None and spot.repeats(n, v)}
+        if size == "" and any(name in SIZES for name in given):
+            raise Inexpressible(f"no expression in the source says the size of {spot.made}")
+        return {n: size for n, v in given.items() if size and spot.repeats(n, v)}
 
     def new(
         self, spec: ModuleSpec, sizes: Mapping[str, str] = {}, factory: Mapping[str, str] = {}

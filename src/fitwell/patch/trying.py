@@ -119,7 +119,7 @@ def _wrong(subject: Subject, draft: Draft | str, build: Build) -> str:
     """Say why a draft is not what it must be, or ""."""
     if isinstance(draft, str):
         return draft
-    return difference(draft, subject.file, build, subject.example_input)
+    return difference(draft, subject, build)
 
 
 def _by_remedy(steps: Iterable[Step]) -> list[list[Step]]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from torch import Tensor, fx, nn
 from fitwell import anatomy
 from fitwell.patch.drafting import Draft
 from fitwell.patch.initializing import performed
+from fitwell.patch.places import Subject
 from fitwell.records import ReplaceCall
 
 Build: TypeAlias = Callable[[ModuleType], Any]
@@ -32,17 +32,18 @@ FAILURES = (
 
 
 @contextmanager
-def executed(data: bytes, path: Path) -> Iterator[ModuleType]:
+def executed(data: bytes, subject: Subject) -> Iterator[ModuleType]:
     """Run the text of a file as a module of its own, which is gone afterwards.
 
     Args:
         data: The text, as the file would hold it.
-        path: Where the file is, for what it reads beside itself.
+        subject: Where the file is, and the package that it belongs to.
     """
     number = next(n for n in count() if f"{_NAME}_{n}" not in sys.modules)
-    name = f"<patched {path.name} {number}>"
+    name = f"<patched {subject.file.name} {number}>"
     module = ModuleType(f"{_NAME}_{number}")
-    module.__file__ = str(path)
+    module.__file__ = str(subject.file)
+    module.__package__ = subject.source.names.get("__package__")
     lines = data.decode(errors="replace").splitlines(keepends=True)
     linecache.cache[name] = (len(data), None, lines, name)
     sys.modules[module.__name__] = module
@@ -54,7 +55,7 @@ def executed(data: bytes, path: Path) -> Iterator[ModuleType]:
         linecache.cache.pop(name, None)
 
 
-def difference(draft: Draft, path: Path, build: Build, example_input: object) -> str:
+def difference(draft: Draft, subject: Subject, build: Build) -> str:
     """Say how a draft differs from what it must give, or "" if it is the same.
 
     The keys, shapes and types of the ``state_dict``, the settings of all modules, what takes a
@@ -63,24 +64,23 @@ def difference(draft: Draft, path: Path, build: Build, example_input: object) ->
 
     Args:
         draft: The patched file.
-        path: Where it would stand.
+        subject: What was patched.
         build: Makes the network.
-        example_input: What it can be called with.
     """
     try:
-        with torch.random.fork_rng(devices=[]), executed(draft.text, path) as module:
+        with torch.random.fork_rng(devices=[]), executed(draft.text, subject) as module:
             torch.manual_seed(0)
             made = build(module)
-            told = _unlike_weights(draft, made, path, build) if draft.fills_more else ""
+            told = _unlike_weights(draft, made, subject, build) if draft.fills_more else ""
             shared = any(isinstance(step.edit, ReplaceCall) for step in draft.steps)
-            return told or _unlike(draft.target, made, example_input, shared=shared)
+            return told or _unlike(draft.target, made, subject.example_input, shared=shared)
     except FAILURES as error:
         return f"the class would fail: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _unlike_weights(draft: Draft, made: nn.Module, path: Path, build: Build) -> str:
+def _unlike_weights(draft: Draft, made: nn.Module, subject: Subject, build: Build) -> str:
     """Compare initial weights with those of the same class, filled from outside."""
-    with executed(draft.without_initializers, path) as module:
+    with executed(draft.without_initializers, subject) as module:
         torch.manual_seed(0)
         filled = build(module)
         with torch.no_grad():

@@ -79,10 +79,25 @@ def module_of(place: str) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[path.stem]
+        inside = isinstance(error, ImportError) and "no known parent package" in str(error)
+        if inside and (path.parent / "__init__.py").is_file():
+            return _travelling(_of_package(path.resolve()))
         raise
     return _travelling(module)
+
+
+def _of_package(path: Path) -> ModuleType:
+    """Import a file that imports its neighbours by ``from . import``, under its full name."""
+    root = next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    name = ".".join(path.relative_to(root).with_suffix("").parts)
+    module = importlib.import_module(name)
+    if module.__file__ is None or Path(module.__file__).resolve() != path:
+        raise TaskError(f"{path.name} is hidden by another {name}, at {module.__file__}.")
+    return module
 
 
 def _travelling(module: ModuleType) -> ModuleType:
