@@ -77,8 +77,41 @@ def test_a_module_made_in_another_file_stays(place):
     )
     made = place.patch(text, "activation+batch_norm")
     (reason,) = reasons(made).values()
-    assert reason == f"act is made by make in another file ({other.name}:5)"
+    assert reason == (
+        f"line 13 makes it by {other.stem}.make(), which may be another class than Sigmoid"
+    )
     assert "BatchNorm1d(8)" in made.diff
+    made = place.patch(text, "dropout(0.3)")
+    assert made.not_expressed == ()
+    place.same_as_treated(made, "dropout(0.3)")
+
+
+def test_what_another_file_makes_by_a_subscript_can_be_followed(place):
+    other = place.file(
+        "from torch import nn\n\n\nclass Kinds(dict):\n    def __getitem__(self, name):\n"
+        "        return super().__getitem__(name)()\n\n\nKINDS = Kinds(s=nn.Sigmoid)\n"
+    )
+    text = net(PLAIN.replace("nn.Sigmoid()", f"{other.stem}.KINDS['s']"))
+    text = text.replace("import copy", f"import copy\nimport {other.stem}")
+    made = place.patch(text, "dropout(0.3)")
+    assert made.not_expressed == ()
+    assert f"(\"layer\", {other.stem}.KINDS['s'])," in made.diff
+    place.same_as_treated(made, "dropout(0.3)")
+    (reason,) = reasons(place.patch(text, "activation")).values()
+    assert f"line 13 makes it by {other.stem}.KINDS['s'], which may be another class" in reason
+
+
+def test_a_part_of_what_another_file_makes_stays(place):
+    other = place.file(
+        "from torch import nn\n\n\ndef make():\n"
+        "    return nn.Sequential(nn.Linear(6, 8), nn.Sigmoid())\n"
+    )
+    text = net(
+        f"self.fc = {other.stem}.make()\nself.out = nn.Linear(8, 3)", "return self.out(self.fc(x))"
+    )
+    text = text.replace("import copy", f"import copy\nimport {other.stem}")
+    (reason,) = reasons(place.patch(text, "dropout(0.3)")).values()
+    assert reason == f"fc.1 is a part of what line 12 makes ({other.name}:make)"
 
 
 def test_modules_inside_a_layer_of_torch_stay(place):
@@ -89,7 +122,7 @@ def test_modules_inside_a_layer_of_torch_stay(place):
     assert made.diff == ""
     told = set(reasons(made).values())
     assert told
-    assert all("in another file (transformer.py" in reason for reason in told)
+    assert all("a part of what line 11 makes (transformer.py:" in reason for reason in told)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import libcst as cst
 from torch import nn
 
 from fitwell import surgery
+from fitwell.errors import NotApplicable
 from fitwell.patch.functions import Functions
 from fitwell.patch.initializing import Constructor, in_groups
 from fitwell.patch.names import Names, with_imports
@@ -116,7 +117,11 @@ def drafted(subject: Subject, steps: Iterable[Step]) -> Draft:
     """
     found = written(subject, steps)
     target = surgery.copy_of(subject.model)
-    keys = surgery.perform(target, [edit for _, edit in found.done], rows=subject.example_input)
+    try:
+        keys = surgery.perform(target, [e for _, e in found.done], rows=subject.example_input)
+    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise NotApplicable(f"without the others it does not suit the network: {said}") from error
     fills = in_groups(edit for _, edit in found.done if isinstance(edit, Initialize))
     limit = subject.source.limit
     adding: type[Initialize | ReplaceCall] = ReplaceCall

@@ -107,7 +107,7 @@ class Functions:
         )
 
     def _calls(self, function: str) -> Iterable[cst.Call]:
-        for call in self._source.calls.values():
+        for call in self._source.calls:
             match call.func:
                 case cst.Name(value) | cst.Attribute(attr=cst.Name(value)):
                     if value.strip("_") == function:

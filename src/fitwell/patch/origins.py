@@ -25,25 +25,28 @@ _MADE = nn.Module.__init__.__code__
 @final
 @dataclass(frozen=True)
 class Origin:
-    """The call that made a module.
+    """The expression that made a module.
 
     Args:
-        file: The file that the call stands in.
-        line: Line of the end of the call, from 1.
-        column: Column just behind the call, in bytes of UTF-8, from 0.
-        scope: Qualified name of the function that the call stands in.
+        file: The file that the class was called in.
+        scope: Qualified name of the function that it was called in.
         kind: The class that was constructed.
+        line: Line of the end of the expression, from 1.
+        column: Column just behind the expression, in bytes of UTF-8, from 0.
+        outside: Whether the class was called in another file than the expression stands in, which
+            is then the nearest one in the user's file; its line is 0 where there is none.
     """
 
     file: str
-    line: int
-    column: int
     scope: str
     kind: type[nn.Module]
+    line: int
+    column: int
+    outside: bool
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where the call ends: no two calls of a file end at one place."""
+        """Where the expression ends: no two calls or subscripts of a file end at one place."""
         return self.line, self.column
 
 
@@ -53,11 +56,16 @@ class Origins:
 
     It listens to the interpreter's own profiling events, of this thread; nothing of torch is
     replaced, and a profiler that was there before is put back.
+
+    Args:
+        file: The user's file, resolved.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._found: dict[int, Origin] = {}
         self._alive: list[nn.Module] = []
+        self._theirs: dict[str, bool] = {}
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -74,7 +82,7 @@ class Origins:
         sys.setprofile(self._before)
 
     def of(self, module: nn.Module) -> Origin | None:
-        """Return the call that made a module; None for a copy, which no call has made."""
+        """Return what made a module; None for a copy, which nothing of the source has made."""
         return self._found.get(id(module))
 
     def _noted(self, frame: FrameType, event: str, arg: object) -> None:
@@ -84,16 +92,23 @@ class Origins:
         if id(module) in self._found:
             return
         maker = _outside(frame, module)
-        if maker is not None:
-            line, column = _end_of_call(maker)
-            self._found[id(module)] = Origin(
-                str(Path(maker.f_code.co_filename).resolve()),
-                line,
-                column,
-                maker.f_code.co_qualname,
-                type(module),
-            )
-            self._alive.append(module)  # no other module gets its id
+        if maker is None:
+            return
+        theirs: FrameType | None = maker
+        while theirs is not None and not self._is_theirs(theirs.f_code.co_filename):
+            theirs = theirs.f_back
+        line, column = _end_of_expression(theirs) if theirs is not None else (0, 0)
+        code = maker.f_code
+        outside = theirs is not maker
+        self._found[id(module)] = Origin(
+            code.co_filename, code.co_qualname, type(module), line, column, outside
+        )
+        self._alive.append(module)  # no other module gets its id
+
+    def _is_theirs(self, name: str) -> bool:
+        if name not in self._theirs:
+            self._theirs[name] = Path(name).resolve() == self._file
+        return self._theirs[name]
 
 
 def _outside(frame: FrameType, module: nn.Module) -> FrameType | None:
@@ -109,7 +124,7 @@ def _is_method_of(frame: FrameType, module: nn.Module) -> bool:
     return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is module
 
 
-def _end_of_call(frame: FrameType) -> tuple[int, int]:
+def _end_of_expression(frame: FrameType) -> tuple[int, int]:
     """Return where the expression that a frame is evaluating ends."""
     positions = islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
     _, line, _, column = next(positions, (None, None, None, None))

@@ -63,7 +63,7 @@ def patch(
     text = model.strip() or f"{qualname}()"
     examples = inputs_in(inputs)
     data = _read(given, path)
-    with Origins() as origins, torch.random.fork_rng(devices=[]):
+    with Origins(path) as origins, torch.random.fork_rng(devices=[]):
         module = run_theirs(given, lambda: module_of(str(path)), instead=_INSTEAD)
         kind = _class(module, given, qualname)
         made = _built(text, kind, module)

@@ -41,21 +41,32 @@ class Subject:
 
 
 def origin_of(subject: Subject, spot: Spot) -> Origin:
-    """Return the call in the user's file that makes the module of a spot.
+    """Return the expression in the user's file that makes the module of a spot.
 
     Raises:
-        Inexpressible: If no call makes it, or one in another file.
+        Inexpressible: If none makes it, or one whose value is something else.
     """
-    module = subject.model.get_submodule(str(spot.key))
-    origin = subject.origins.of(module)
+    origin = subject.origins.of(subject.model.get_submodule(str(spot.key)))
     if origin is None:
         raise Inexpressible(f"no line makes {spot.key}: it is a copy, or was made by a call")
-    if Path(origin.file).name == MODEL:
+    where = f"{Path(origin.file).name}:{origin.scope}"
+    if origin.line == 0 and origin.file == MODEL:
         raise Inexpressible(f"{spot.key} is made where the network is constructed, not in the file")
-    if Path(origin.file) != subject.file:
-        where = f"{Path(origin.file).name}:{origin.line}"
-        raise Inexpressible(f"{spot.key} is made by {origin.scope} in another file ({where})")
+    if origin.line == 0:
+        raise Inexpressible(f"{spot.key} is made in another file ({where})")
+    if origin.outside and _is_part(subject, str(spot.key), origin):
+        raise Inexpressible(f"{spot.key} is a part of what line {origin.line} makes ({where})")
     return origin
+
+
+def _is_part(subject: Subject, path: str, origin: Origin) -> bool:
+    """Whether the expression that made a module has made one around it as well."""
+    while path:
+        path = path.rpartition(".")[0]
+        around = subject.origins.of(subject.model.get_submodule(path))
+        if around is not None and around.place == origin.place:
+            return True
+    return False
 
 
 def concerned(sketch: Sketch, step: Step) -> Spot | None:
@@ -79,7 +90,11 @@ def disagreements(
     alike: dict[tuple[int, int], list[Spot]] = {}
     for path, module in subject.model.named_modules():
         origin = subject.origins.of(module)
-        if origin is not None and Path(origin.file) == subject.file:
+        if (
+            origin is not None
+            and origin.line
+            and not (origin.outside and _is_part(subject, path, origin))
+        ):
             alike.setdefault(origin.place, []).append(sketch.by_key[path])
     for (line, _), spots in alike.items():
         if len({spot.shape() for spot in spots}) < 2:

@@ -27,7 +27,8 @@ from fitwell.patch.spots import SIZES, Inexpressible, Spot
 from fitwell.records import ModuleSpec
 from fitwell.surgery import LAYER
 
-Rewrite: TypeAlias = Callable[[cst.Call], cst.BaseExpression]
+Maker: TypeAlias = cst.Call | cst.Subscript
+Rewrite: TypeAlias = Callable[[Any], cst.BaseExpression]
 
 _PLACE = "the_layer_that_stands_here"
 """Stands, in text that is parsed, for the call that is put there."""
@@ -58,21 +59,22 @@ class Rewriter:
         Raises:
             Inexpressible: If that cannot be written there; nothing is noted then.
         """
-        call = self._source.calls.get(origin.place)
-        if call is None:
+        maker = self._source.makers.get(origin.place)
+        if maker is None:
             raise Inexpressible(f"no constructor call ends in line {origin.line}")
         parts: list[Rewrite] = []
         defaults: dict[cst.CSTNode, str] = {}
         if isinstance(spot.made, ModuleSpec):
-            parts.append(self._replacement(spot, spot.made, call, origin))
+            parts.append(self._replacement(spot, spot.made, self._named(maker, origin), origin))
         for name, value in spot.arguments.items():
-            part = self._argument(spot, call, origin, name, value, defaults)
+            named = self._named(maker, origin)
+            part = self._argument(spot, named, origin, name, value, defaults)
             parts += [part] if part else []
         if spot.is_wrapped:
-            parts.append(self._wrapping(spot, call, origin))
+            parts.append(self._wrapping(spot, maker, origin))
         elif spot.added:
-            parts.append(self._insertion(spot, call))
-        self._calls[call] = _in_turn(parts)
+            parts.append(self._insertion(spot, maker))
+        self._calls[maker] = _in_turn(parts)
         self._defaults.update(defaults)
 
     def put(self, call: cst.Call, rewrite: Rewrite) -> None:
@@ -84,16 +86,21 @@ class Rewriter:
         tree = self._source.tree.visit(_Writer(self._calls, self._defaults))
         return cst.ensure_type(tree, cst.Module)
 
-    def _constructs(self, call: cst.Call, origin: Origin) -> None:
-        """Check that the call names the class, so that its arguments are the constructor's."""
-        if self._source.value_of(call.func) is not origin.kind:
-            raise Inexpressible(
-                f"line {origin.line} makes it by {self._source.text(call.func)}(), "
-                f"which may be another class than {origin.kind.__name__}"
-            )
+    def _named(self, maker: Maker, origin: Origin) -> cst.Call:
+        """Check that a call names the class, so that its arguments are the constructor's."""
+        if isinstance(maker, cst.Call) and self._names_class(maker, origin):
+            return maker
+        text = self._source.text(maker.func if isinstance(maker, cst.Call) else maker)
+        raise Inexpressible(
+            f"line {origin.line} makes it by {text}{'()' * isinstance(maker, cst.Call)}, "
+            f"which may be another class than {origin.kind.__name__}"
+        )
+
+    def _names_class(self, maker: Maker, origin: Origin) -> bool:
+        named = isinstance(maker, cst.Call) and not origin.outside
+        return named and self._source.value_of(cst.ensure_type(maker, cst.Call).func) is origin.kind
 
     def _replacement(self, spot: Spot, spec: ModuleSpec, call: cst.Call, origin: Origin) -> Rewrite:
-        self._constructs(call, origin)
         size = self._size(spot, call, origin, SIZES)
         text = self.spelling.new(spec, self.spelling.sizes(spot, size))
         self._grows(call, len(text) - len(self._source.text(call)))
@@ -109,7 +116,6 @@ class Rewriter:
         defaults: dict[cst.CSTNode, str],
     ) -> Rewrite | None:
         """Set an argument whose value is a constant, there or as the default of a parameter."""
-        self._constructs(call, origin)
         number = position(call, origin.kind, name)
         if number is None:
             text = literal(value)
@@ -150,13 +156,11 @@ class Rewriter:
                 return param
         return None
 
-    def _wrapping(self, spot: Spot, call: cst.Call, origin: Origin) -> Rewrite:
-        before = self._size(spot, call, origin, ("out_features", "out_channels", *SIZES))
-        factory = _factory(self._source, call)
-        parts = with_beside(
-            spot, (LAYER, _PLACE), lambda n: self.spelling.chain(n, before, factory)
-        )
-        text = self._sequence(parts, call)
+    def _wrapping(self, spot: Spot, maker: Maker, origin: Origin) -> Rewrite:
+        before = self._size(spot, maker, origin, ("out_features", "out_channels", *SIZES))
+        factory, chain = _factory(self._source, maker), self.spelling.chain
+        parts = with_beside(spot, (LAYER, _PLACE), lambda new: chain(new, before, factory))
+        text = self._sequence(parts, maker)
         config = self._source.tree.config_for_parsing
 
         def wrapped(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -166,7 +170,7 @@ class Rewriter:
 
         return wrapped
 
-    def _insertion(self, spot: Spot, call: cst.Call) -> Rewrite:
+    def _insertion(self, spot: Spot, call: Maker) -> Rewrite:
         """Add to the list that a sequence is made of."""
         if not m.matches(call, m.Call(args=[m.Arg(m.Call(args=[m.Arg(m.List())]))])):
             raise Inexpressible("the sequence that it would join is not written as a list of pairs")
@@ -196,13 +200,14 @@ class Rewriter:
 
         return joined
 
-    def _size(self, spot: Spot, call: cst.Call, origin: Origin, names: Sequence[str]) -> str | None:
+    def _size(self, spot: Spot, call: Maker, origin: Origin, names: Sequence[str]) -> str | None:
         """Return the expression that says how many outputs a layer has.
 
         None where that is a constant, "" where no expression of the call can stand twice.
         """
-        named = self._source.value_of(call.func) is origin.kind
-        for name in names if named else ():
+        if not isinstance(call, cst.Call):
+            return ""
+        for name in names if self._names_class(call, origin) else ():
             try:
                 number = position(call, origin.kind, name)
             except Inexpressible:
@@ -216,7 +221,7 @@ class Rewriter:
             return text if can_be_repeated(text) else ""
         return None if is_constant(call) else ""
 
-    def _sequence(self, parts: list[tuple[str, str]], call: cst.Call) -> str:
+    def _sequence(self, parts: list[tuple[str, str]], call: Maker) -> str:
         """Return a sequence on one line where it fits, else with a line for each module."""
         text = self.spelling.in_line(parts)
         place = self._source.ranges[call]
@@ -228,16 +233,16 @@ class Rewriter:
             return text
         return self.spelling.in_lines(parts, self._source.hanging(call))
 
-    def _grows(self, call: cst.Call, columns: int) -> None:
+    def _grows(self, call: Maker, columns: int) -> None:
         line = self._source.line(call)
         self._growth[line] = self._growth.get(line, 0) + columns
 
 
-def _factory(source: Source, call: cst.Call) -> Mapping[str, str]:
+def _factory(source: Source, call: Maker) -> Mapping[str, str]:
     """The ``device`` and ``dtype`` that a layer is given, which its neighbour needs too."""
     return {
         argument.keyword.value: source.text(argument.value)
-        for argument in call.args
+        for argument in (call.args if isinstance(call, cst.Call) else ())
         if argument.keyword is not None and argument.keyword.value in ("device", "dtype")
     }
 
@@ -268,8 +273,8 @@ def _call(node: cst.BaseExpression) -> cst.Call:
     return cst.ensure_type(node, cst.Call)
 
 
-def _in_turn(parts: list[Callable[[Any], cst.BaseExpression]]) -> Rewrite:
-    def rewritten(node: cst.Call) -> cst.BaseExpression:
+def _in_turn(parts: list[Rewrite]) -> Rewrite:
+    def rewritten(node: cst.BaseExpression) -> cst.BaseExpression:
         result: cst.BaseExpression = node
         for part in parts:
             result = part(result)
@@ -289,6 +294,12 @@ class _Writer(cst.CSTTransformer):
         self._calls, self._defaults = calls, defaults
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:  # noqa: N802
+        rewrite = self._calls.get(original_node)
+        return rewrite(updated_node) if rewrite else updated_node
+
+    def leave_Subscript(  # noqa: N802
+        self, original_node: cst.Subscript, updated_node: cst.Subscript
+    ) -> cst.BaseExpression:
         rewrite = self._calls.get(original_node)
         return rewrite(updated_node) if rewrite else updated_node
 

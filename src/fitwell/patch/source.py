@@ -40,14 +40,19 @@ class Source:
         return self._wrapper.resolve(ParentNodeProvider)
 
     @cached_property
-    def calls(self) -> Mapping[tuple[int, int], cst.Call]:
-        """Every call by where it ends: its line, and the column in bytes of UTF-8."""
-        found = {}
+    def makers(self) -> Mapping[tuple[int, int], cst.Call | cst.Subscript]:
+        """What may make a module, by where it ends: its line, and the column in bytes of UTF-8."""
+        found: dict[tuple[int, int], cst.Call | cst.Subscript] = {}
         for node, place in self.ranges.items():
-            if isinstance(node, cst.Call):
+            if isinstance(node, (cst.Call, cst.Subscript)):
                 before = self.lines[place.end.line - 1][: place.end.column]
                 found[place.end.line, len(before.encode())] = node
         return found
+
+    @property
+    def calls(self) -> list[cst.Call]:
+        """Every call."""
+        return [node for node in self.makers.values() if isinstance(node, cst.Call)]
 
     @cached_property
     def limit(self) -> int:

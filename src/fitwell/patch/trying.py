@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from fitwell.errors import BadInput, FitwellError
+from fitwell.errors import BadInput, NotApplicable
 from fitwell.interfaces import Remedy, Stage
 from fitwell.patch.drafting import Draft, drafted, written
 from fitwell.patch.places import Subject
@@ -12,7 +12,7 @@ from fitwell.patch.planning import planned
 from fitwell.patch.result import NotExpressed
 from fitwell.patch.sketch import steps_of
 from fitwell.patch.spots import Step
-from fitwell.patch.verifying import FAILURES, Build, difference
+from fitwell.patch.verifying import Build, difference
 from fitwell.records import Initialize
 
 
@@ -111,8 +111,8 @@ def _drafted(subject: Subject, steps: Iterable[Step]) -> Draft | str:
     """Draft steps, or say why the network cannot be treated so."""
     try:
         return drafted(subject, steps)
-    except (FitwellError, *FAILURES) as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())
+    except NotApplicable as error:
+        return " ".join(str(error).split())
 
 
 def _wrong(subject: Subject, draft: Draft | str, build: Build) -> str:

@@ -22,7 +22,6 @@ from fitwell.records import ReplaceCall
 Build: TypeAlias = Callable[[ModuleType], Any]
 """Makes a network of the class in a module."""
 
-_NAME = "fitwell_patched_file"
 _TOLERANCE = 1e-6
 FAILURES = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
@@ -39,9 +38,10 @@ def executed(data: bytes, subject: Subject) -> Iterator[ModuleType]:
         data: The text, as the file would hold it.
         subject: Where the file is, and the package that it belongs to.
     """
-    number = next(n for n in count() if f"{_NAME}_{n}" not in sys.modules)
-    name = f"<patched {subject.file.name} {number}>"
-    module = ModuleType(f"{_NAME}_{number}")
+    plain = str(subject.source.names["__name__"])
+    number = next(n for n in count() if f"{plain}_patched_{n}" not in sys.modules)
+    name = str(subject.file.with_name(f"{subject.file.stem}_patched_{number}.py"))
+    module = ModuleType(f"{plain}_patched_{number}")
     module.__file__ = str(subject.file)
     module.__package__ = subject.source.names.get("__package__")
     lines = data.decode(errors="replace").splitlines(keepends=True)
