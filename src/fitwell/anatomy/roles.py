@@ -101,6 +101,12 @@ def _is_own_normalization(module: nn.Module) -> bool:
     return bool(own) and all(tensor.dim() <= 1 for tensor in own)
 
 
+def _does_more(module: nn.Module) -> bool:
+    """Whether a library's form of a normalisation holds modules of its own, as an activation."""
+    theirs = not type(module).__module__.startswith("torch.")
+    return theirs and isinstance(module, _NORMALIZATIONS) and any(True for _ in module.children())
+
+
 def _is_transposed_linear(module: nn.Module) -> bool:
     """Whether a module is the linear layer of GPT-2: ``Conv1D``, its weight (inputs, units)."""
     weight = getattr(module, "weight", None)
@@ -134,7 +140,7 @@ def module_role(module: nn.Module) -> Role | None:
     )
     for types, role in roles:
         if isinstance(module, types):
-            return role
+            return None if _does_more(module) else role
     if _is_transposed_linear(module):
         return Role.LAYER
     if _is_own_normalization(module):
