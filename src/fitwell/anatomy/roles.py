@@ -70,6 +70,8 @@ _SHAPE_CALLS = frozenset(
 ADDITIONS = frozenset("add radd iadd sub rsub".split())
 GATING = frozenset("mul rmul imul lerp addcmul".split())
 """Functions in which one tensor can say how much of another passes."""
+SCALING = frozenset("mul rmul imul div neg exp".split())
+"""Functions of one tensor behind which a gate is still a gate, as the complement 1 - g."""
 RESHAPING = frozenset(
     "view reshape flatten unflatten permute transpose swapaxes movedim squeeze unsqueeze expand "
     "expandas chunk split unbind getitem get".split()
