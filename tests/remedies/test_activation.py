@@ -79,6 +79,41 @@ def test_gates_keep_theirs():
     assert isinstance(new.act, nn.ReLU)
 
 
+class Capped(Gated):
+    """A cap on the scores of attention, and a gate that is scaled before it opens."""
+
+    def forward(self, x):
+        scores = torch.tanh(self.value(x) @ self.value(x).T / 5) * 5
+        kept = torch.exp(-3 * self.squash(self.gate(x))) * x
+        return self.out(self.act(self.value(torch.softmax(scores, -1) @ kept)))
+
+
+def test_the_scores_of_attention_and_scaled_gates_keep_theirs():
+    new = treated(Capped(), "relu")
+    assert isinstance(new.squash, nn.Sigmoid)
+    assert isinstance(new.act, nn.ReLU)
+    assert type(new) is Capped
+
+
+class Tied(nn.Module):
+    """An autoencoder whose decoder is the transposed encoder: no loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.act, self.bias = (
+            nn.Linear(4, 3),
+            nn.Sigmoid(),
+            nn.Parameter(torch.ones(4)),
+        )
+
+    def forward(self, x):
+        return nn.functional.linear(self.act(self.encode(x)), self.encode.weight.T, self.bias)
+
+
+def test_weights_that_are_used_again_make_no_loop():
+    assert isinstance(treated(Tied(), "relu").act, nn.ReLU)
+
+
 class Loop(nn.Module):
     def __init__(self):
         super().__init__()

@@ -57,6 +57,7 @@ _WEIGHTED_CALLS = frozenset(
     "embedding embeddingbag matmul rmatmul mm bmm addmm baddbmm einsum multiheadattentionforward "
     "rnntanh rnnrelu lstm gru".split()
 )
+_PRODUCTS = frozenset("matmul rmatmul mm bmm addmm baddbmm einsum".split())
 _NORMALIZING_CALLS = frozenset(
     "batchnorm layernorm groupnorm instancenorm rmsnorm localresponsenorm normalize".split()
 )
@@ -70,6 +71,8 @@ _SHAPE_CALLS = frozenset(
 ADDITIONS = frozenset("add radd iadd sub rsub".split())
 GATING = frozenset("mul rmul imul lerp addcmul".split())
 """Functions in which one tensor can say how much of another passes."""
+SCALING = frozenset("mul rmul imul div neg exp".split())
+"""Functions of one tensor behind which a gate is still a gate, as the complement 1 - g."""
 RESHAPING = frozenset(
     "view reshape flatten unflatten permute transpose swapaxes movedim squeeze unsqueeze expand "
     "expandas chunk split unbind getitem get".split()
@@ -99,6 +102,12 @@ def _is_own_normalization(module: nn.Module) -> bool:
         return False
     own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     return bool(own) and all(tensor.dim() <= 1 for tensor in own)
+
+
+def _does_more(module: nn.Module) -> bool:
+    """Whether a library's form of a normalisation holds modules of its own, as an activation."""
+    theirs = not type(module).__module__.startswith("torch.")
+    return theirs and isinstance(module, _NORMALIZATIONS) and any(True for _ in module.children())
 
 
 def _is_transposed_linear(module: nn.Module) -> bool:
@@ -134,7 +143,7 @@ def module_role(module: nn.Module) -> Role | None:
     )
     for types, role in roles:
         if isinstance(module, types):
-            return role
+            return None if _does_more(module) else role
     if _is_transposed_linear(module):
         return Role.LAYER
     if _is_own_normalization(module):
@@ -153,6 +162,8 @@ def function_role(slug: str, sources: int, weighted: bool) -> Role:
     if slug in _WEIGHTED_CALLS and weighted:
         recurrent = slug in ("rnntanh", "rnnrelu", "lstm", "gru")
         return Role.RECURRENT if recurrent else Role.LAYER
+    if slug in _PRODUCTS:
+        return Role.PRODUCT
     if slug in ACTIVATION_NAMES:
         return Role.ACTIVATION
     if slug in _NORMALIZING_CALLS:

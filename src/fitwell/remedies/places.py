@@ -46,7 +46,7 @@ def layers_before(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
 
 def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
     """Whether a node works on the state of a loop: a layer before it takes its output again."""
-    paths = {layer.path for layer in layers_before(anatomy, node)}
+    before = {(layer.path, layer.functional) for layer in layers_before(anatomy, node)}
     seen: set[int] = set()
     queue = list(anatomy.consumers(node))
     while queue:
@@ -54,9 +54,29 @@ def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
         if current.index in seen:
             continue
         seen.add(current.index)
-        if current.role in LAYER_ROLES and current.path in paths:
+        if current.role in LAYER_ROLES and (current.path, current.functional) in before:
             return True
         queue.extend(anatomy.consumers(current))
+    return False
+
+
+def stands_between_layers(anatomy: Anatomy, node: Node) -> bool:
+    """Whether a node is an activation whose output reaches a layer other than through attention.
+
+    What is put out to a softmax inside the network shapes scores, and is no activation of a layer:
+    the cap on the scores of Gemma 2, the position bias of Swin V2.
+    """
+    if node.role != Role.ACTIVATION:
+        return False
+    seen: set[int] = set()
+    queue = list(anatomy.consumers(node))
+    while queue:
+        current = queue.pop()
+        if current.role in LAYER_ROLES:
+            return True
+        if current.index not in seen and current.role != Role.ATTENTION:
+            queue += anatomy.consumers(current)
+        seen.add(current.index)
     return False
 
 
@@ -70,10 +90,7 @@ def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:
     return tuple(
         node
         for node in first
-        if all(
-            call.role == Role.ACTIVATION and is_hidden(anatomy, call)
-            for call in calls(anatomy, node.path)
-        )
+        if all(stands_between_layers(anatomy, call) for call in calls(anatomy, node.path))
     )
 
 
@@ -90,29 +107,20 @@ def hidden_functions(anatomy: Anatomy) -> tuple[Node, ...]:
     return tuple(
         nodes[0]
         for nodes in places.values()
-        if all(node.role == Role.ACTIVATION and is_hidden(anatomy, node) for node in nodes)
+        if all(stands_between_layers(anatomy, node) for node in nodes)
     )
 
 
 def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
     """Return the activation that a layer leads to, and whether it is normalised on the way.
 
-    Looked through are normalisation, dropout, shape and the addition at the end of a residual
-    block, as far as an activation follows.
+    Looked through are normalisation, dropout, shape, the addition at the end of a residual block
+    and the product with the edges of a graph, as far as an activation follows.
     """
-    return _follower(anatomy, layer, normalized=False)
-
-
-def _follower(anatomy: Anatomy, node: Node, *, normalized: bool) -> tuple[Node | None, bool]:
-    for consumer in anatomy.consumers(node):
-        if consumer.role == Role.ACTIVATION:
-            return consumer, normalized
-        if consumer.role in TRANSPARENT or consumer.role == Role.ADD:
-            through = normalized or consumer.role == Role.NORMALIZATION
-            found, seen = _follower(anatomy, consumer, normalized=through)
-            if found is not None:
-                return found, seen
-    return None, normalized or any(c.role == Role.NORMALIZATION for c in anatomy.consumers(node))
+    walk = anatomy.walk_to_activation(layer, TRANSPARENT | {Role.ADD, Role.PRODUCT})
+    if walk:
+        return walk[-1], any(node.role == Role.NORMALIZATION for node in walk)
+    return None, any(node.role == Role.NORMALIZATION for node in anatomy.consumers(layer))
 
 
 def activations_present(anatomy: Anatomy) -> str:
