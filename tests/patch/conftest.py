@@ -62,7 +62,9 @@ class Workplace:
         assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
         after.load_state_dict(ours, strict=True)
         if isinstance(example, torch.Tensor) and example.is_floating_point():
-            example = torch.randn(example.shape, generator=torch.Generator().manual_seed(1))
+            example = torch.randn(example.shape, generator=torch.Generator().manual_seed(1)).to(
+                example
+            )
         for training in (False, True):
             outputs = []
             for network in (treated, after):

@@ -279,6 +279,54 @@ FORMS = {
             def forward(self, x):
                 return self.out(self.act(self.fc(self.rnn(x)[0][:, -1])))
         """,
+    "names that are computed": """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                for i in range(2):
+                    setattr(self, f"fc{i}", nn.Linear(6, 6))
+                    self.add_module(f"act{i}", nn.Tanh() if i < 5 else nn.ReLU())
+                self.out = nn.Linear(6, 2)
+
+            def forward(self, x):
+                for i in range(2):
+                    x = getattr(self, f"act{i}")(getattr(self, f"fc{i}")(x))
+                return self.out(x)
+        """,
+    "layers of another type": """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self, kind=torch.float64):
+                super().__init__()
+                self.fc = nn.Linear(6, 8, dtype=kind)
+                self.act = (lambda: nn.Sigmoid())()
+                self.mid = nn.Linear(8, 8).to(kind)
+                self.out = nn.Linear(8, 3, dtype=kind, device="cpu")
+
+            def forward(self, x):
+                return self.out(self.act(self.mid(self.act(self.fc(x)))))
+        """,
+    "tied weights": """
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.enc = nn.Linear(6, 6)
+                self.act = nn.Tanh()
+                self.mid = nn.Linear(6, 4)
+                self.act2 = nn.Tanh()
+                self.out = nn.Linear(4, 6)
+                self.last = nn.Linear(6, 6)
+                self.last.weight = self.out2 = nn.Parameter(self.last.weight.detach() * 0.5)
+
+            def forward(self, x):
+                return self.last(self.out(self.act2(self.mid(self.act(self.enc(x))))))
+        """,
     "a dictionary of modules": """
         from torch import nn
 
