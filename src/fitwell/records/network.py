@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 
 class Role(StrEnum):
@@ -48,6 +48,7 @@ class Node:
         functional: Whether it was a function call and not a module of its own.
         inputs: Indices of the nodes that produced its inputs; -1 is the network's input.
         shape: Shape of its (first) output.
+        taken: Shape of the first tensor that it was given, weights left aside; () if none.
         parameters: Names of the parameters that it used, as in ``named_parameters()``.
         call: How often the same path had run before.
         settings: Constructor-like settings of the module (``in_features`` …).
@@ -67,6 +68,7 @@ class Node:
     settings: Mapping[str, Any] = field(default_factory=dict)
     order: int = 0
     source: str = ""
+    taken: tuple[int, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -294,8 +296,114 @@ class Configure:
     value: Any
 
 
-Edit: TypeAlias = Replace | InsertBefore | InsertAfter | ReplaceCall | Initialize | Configure
+@final
+@dataclass(frozen=True)
+class MeasureInputs:
+    """Set mean and deviation of ``Standardize`` modules to those of what reaches them.
+
+    Args:
+        paths: Where they stand.
+    """
+
+    paths: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class LevelOutputs:
+    """Scale the weights of layers, one after the other, until what they put out has variance 1.
+
+    Args:
+        paths: The layers, in the order in which they run.
+        tolerance: How far a variance may be from 1.
+        rounds: How often a layer is scaled at most.
+        left: Layers that keep their weights, each with the reason, for messages.
+    """
+
+    paths: tuple[str, ...]
+    tolerance: float
+    rounds: int
+    left: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class FoldNorm:
+    """Take a batch norm into the weights of the layer beside it; an identity stands in its place.
+
+    Args:
+        layer: The linear layer or convolution.
+        norm: The batch norm.
+        first: Whether the norm works on what the layer takes, and not on what it puts out.
+    """
+
+    layer: str
+    norm: str
+    first: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class PruneUnits:
+    """Take units out of layers, and out of everything that depends on them.
+
+    Args:
+        share: Share of the units of a layer that go, in (0, 1).
+        importance: How the units that go are chosen.
+        keep: Layers whose units stay.
+        left: Why they stay, for messages.
+        fresh: Whether the layers concerned are drawn anew afterwards.
+    """
+
+    share: float
+    importance: str
+    keep: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Remake:
+    """Make the whole network anew, by its factory called with other arguments.
+
+    Args:
+        args: The arguments; ``"config.hidden_size"`` is a value inside the argument ``config``.
+    """
+
+    args: Mapping[str, Any]
+
+
+Edit: TypeAlias = (
+    Replace
+    | InsertBefore
+    | InsertAfter
+    | ReplaceCall
+    | Initialize
+    | Configure
+    | MeasureInputs
+    | LevelOutputs
+    | FoldNorm
+    | PruneUnits
+    | Remake
+)
 """One declarative change to a network; :mod:`fitwell.surgery` performs it."""
+
+
+@final
+@dataclass(frozen=True)
+class Capacity:
+    """An argument of a factory that was measured to set the size of the network.
+
+    Args:
+        name: Name of the argument; ``"config.hidden_size"`` is a value inside ``config``.
+        value: What it is now.
+        kind: Whether it sets how wide the layers are, or how many there are.
+    """
+
+    name: str
+    value: int
+    kind: Literal["width", "depth"]
 
 
 @final
