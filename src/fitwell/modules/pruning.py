@@ -37,17 +37,64 @@ Present = dict[tuple[nn.Module, bool], list[int]]
 
 
 class Part(NamedTuple):
-    """What a group takes out of one module: numbers of its units, or of its inputs."""
+    """What a group takes out of one module: numbers of its units, or of its inputs.
+
+    ``roots`` says which unit of the group's first layer each of them belongs to.
+    """
 
     module: Any
     inputs: bool
     numbers: tuple[int, ...]
+    roots: tuple[int, ...]
     handler: Callable[[nn.Module, list[int]], object]
 
     @property
     def side(self) -> tuple[nn.Module, bool]:
         """The module, and whether it is about its inputs."""
         return self.module, self.inputs
+
+    @property
+    def groups(self) -> int:
+        """How many groups the numbers fall into."""
+        depthwise = getattr(self.module, "groups", 1) == getattr(self.module, "out_channels", 0)
+        return (
+            1
+            if depthwise
+            else getattr(self.module, "groups", 0) or getattr(self.module, "num_groups", 1)
+        )
+
+    def without(self, gone: Collection[int]) -> Part:
+        """Return the part of those numbers alone whose root is among some."""
+        pairs = [pair for pair in zip(self.numbers, self.roots, strict=True) if pair[1] in gone]
+        return self._replace(
+            numbers=tuple(number for number, _ in pairs), roots=tuple(root for _, root in pairs)
+        )
+
+    def score(self, importance: str) -> Tensor | None:
+        """Return how much each number matters here, with mean 1; None if this module says nothing.
+
+        References:
+            Li et al., 2017, arXiv:1608.08710 (magnitude); Liu et al., 2017, arXiv:1708.06519
+            (scales of batch norm); Fang et al., 2023, arXiv:2301.12900 (whole groups).
+        """
+        weight = self.module.weight
+        norm = isinstance(self.module, nn.modules.batchnorm._BatchNorm)
+        if weight is None or (importance == "norm_scale" and not norm):
+            return None
+        if importance == "random":
+            return torch.rand(len(self.numbers))
+        values = weight.detach().abs() if norm else weight.detach().square()
+        if isinstance(self.module, WEIGHTED) and self.inputs != self.transposed:
+            values = values.transpose(0, 1)
+        values = values.flatten(1).sum(1) if values.dim() > 1 else values
+        places = torch.tensor(self.numbers, device=values.device) % len(values)
+        values = values[places]
+        return values / values.mean().clamp_min(1e-30)
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the weight of the module counts its inputs first."""
+        return bool(getattr(self.module, "transposed", False))
 
 
 class Group(NamedTuple):
@@ -88,7 +135,7 @@ def prune_units(
         groups = groups_of(model, rows, share, importance, keep)
     except FAILURES as error:
         raise RuntimeError(f"torch-pruning cannot follow it: {error!r}") from error
-    gc.collect()  # the graph, which holds the untouched weights, goes round in circles
+    gc.collect()  # the graph, which holds the weights, goes round in circles
     trained = {name: p.requires_grad for name, p in model.named_parameters()}
     present: Present = {}
     touched: dict[nn.Module, None] = {}
@@ -115,56 +162,108 @@ def groups_of(
     """Return which units go together, by torch-pruning's dependency graph."""
     import torch_pruning
 
-    ranks = {
-        "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
-        "norm_scale": torch_pruning.importance.BNScaleImportance,
-        "random": torch_pruning.importance.RandomImportance,
-    }
     names = {module: name for name, module in model.named_modules()}
+    stays = {model.get_submodule(name) for name in keep}
     with traceable(model) as calls:
-        pruner = torch_pruning.pruner.BasePruner(
+        graph = torch_pruning.DependencyGraph().build_dependency(
             model,
             rows,
-            ranks[importance](),
-            pruning_ratio=share,
-            ignored_layers=[model.get_submodule(name) for name in keep],
-            root_module_types=list(WEIGHTED),
-            in_channel_groups={},
-            out_channel_groups={},
-            num_heads={},
             forward_fn=run,
             output_transform=lambda out: [t for t in tensors_in(out) if t.grad_fn is not None],
         )
-        found = list(pruner.step(interactive=True))
     holders = Counter(id(p) for module in names for p in module._parameters.values())
+    seen: set[nn.Module] = set()
     groups = []
-    for group in found:
-        parts, reason = [], ""
-        for dependency, numbers in group:
-            module = dependency.target.module
-            if isinstance(module, nn.Parameter):
-                reason = "is tied to a parameter of the network's own"
-            elif module in names and getattr(module, "num_parameters", 2) > 1:
-                inputs = not pruner.DG.is_out_channel_pruning_fn(dependency.handler)
-                handler = dependency.handler
-                # The object behind it serves all norms of its kind, each over the last axis.
-                handler.__self__.pruning_dim = dependency.target.pruning_dim
-                parts.append(Part(module, inputs, tuple(sorted(set(numbers))), handler))
-                reason = reason or objection(module, names[module], calls[module], holders)
-        groups.append(Group(names[group[0].dep.target.module], tuple(parts), reason))
+    for root in [module for module in graph.module2node if isinstance(module, WEIGHTED)]:
+        if root in stays or root in seen:
+            continue
+        whole, reason = followed(graph, root)
+        for side in whole:
+            if not reason and side.module in stays and not side.inputs:
+                reason = f"is tied to {names[side.module]}, which keeps its units"
+            reason = reason or objection(side, names, calls[side.module], holders)
+        seen |= {side.module for side in whole if not side.inputs}
+        gone = set() if reason else chosen(whole, share, importance)
+        parts = (side.without(gone) for side in whole)
+        if reason or gone:
+            groups.append(Group(names[root], tuple(p for p in parts if p.numbers), reason))
     return groups
 
 
-def objection(module: nn.Module, name: str, calls: int, holders: Mapping[int, int]) -> str:
+def followed(graph: Any, root: nn.Module) -> tuple[list[Part], str]:
+    """Return everything that follows the units of a layer, and why they have to stay, or ""."""
+    from torch_pruning._helpers import _HybridIndex
+
+    node = graph.module2node[root]
+    handler = graph.get_pruner_of_module(root).prune_out_channels
+    units = range(graph.get_out_channels(root))
+    found: dict[Any, dict[int, int]] = {(node, handler): {n: n for n in units}}
+    stack = [(node, handler, [_HybridIndex(idx=n, root_idx=n) for n in units])]
+    limit = 16 * max(max(p.shape, default=0) for p in graph.model.parameters())
+    while stack:
+        node, handler, indices = stack.pop()
+        for dependency in node.dependencies:
+            if not dependency.is_triggered_by(handler):
+                continue
+            reached = indices
+            for mapping in dependency.index_mapping:
+                reached = reached if mapping is None else mapping(reached)
+            key = dependency.target, dependency.handler
+            known = found.setdefault(key, {})
+            fresh = [i for i in reached if i.idx not in known]
+            if any(i.root_idx is None or not 0 <= i.idx < limit for i in fresh):
+                return [], "goes where torch-pruning cannot follow it"
+            known.update((i.idx, i.root_idx) for i in fresh)
+            if fresh:
+                stack.append((*key, fresh))
+    parts = []
+    for (node, handler), roots in found.items():
+        if isinstance(node.module, nn.Parameter):
+            return parts, "is tied to a parameter of the network's own"
+        if type(node.module).__name__ == "_OutputOp":
+            return parts, "reaches the output of the network"
+        if node.name and roots and getattr(node.module, "num_parameters", 2) > 1:
+            inputs = not graph.is_out_channel_pruning_fn(handler)
+            parts.append(Part(node.module, inputs, tuple(roots), tuple(roots.values()), handler))
+    return [part for part in parts if part.module in graph._module2name], ""
+
+
+def chosen(parts: Sequence[Part], share: float, importance: str) -> set[int]:
+    """Return the units that go, by the numbers that they have in the first part.
+
+    Where a convolution or a norm takes its inputs in groups, each group loses as many.
+    """
+    count = len(parts[0].numbers)
+    scores = [part.score(importance) for part in parts]
+    known = [score for score in scores if score is not None]
+    if not known:
+        return set()
+    total = torch.zeros(count, dtype=torch.float64)
+    for part, score in zip(parts, scores, strict=True):
+        if score is not None:
+            total.index_add_(0, torch.tensor(part.roots), score.double().cpu())
+    groups = max(part.groups for part in parts)
+    order = total.view(groups, -1).mean(0).argsort(stable=True)
+    gone = order[: min(int(share * len(order)), len(order) - 1)].tolist()
+    return {n + group * len(order) for group in range(groups) for n in gone}
+
+
+def objection(
+    part: Part, names: Mapping[nn.Module, str], calls: int, holders: Mapping[int, int]
+) -> str:
     """Say why nothing may be taken out of a module, or ""."""
+    module, name = part.module, names[part.module]
     if not isinstance(module, (*WEIGHTED, *CARRIED)):
-        return f"is tied to {name}, a {type(module).__name__}"
+        return f"is tied to {name}, of kind {type(module).__name__}"
     if calls > 1:
         return f"is tied to {name}, which runs {calls} times"
-    if any(holders[id(p)] > 1 for p in module._parameters.values() if p is not None):
+    own = module._parameters
+    if any(holders[id(p)] > 1 for p in own.values() if p is not None):
         return f"is tied to {name}, whose weights are shared"
-    if isinstance(module, WEIGHTED) and module._parameters.get("weight") is None:
+    if isinstance(module, WEIGHTED) and own.get("weight") is None:
         return f"is tied to {name}, whose weights are computed from others"
+    if max(part.numbers) >= size(part):
+        return f"is tied to {name}, with which it does not fit"
     return ""
 
 
@@ -246,7 +345,7 @@ def masked(model: nn.Module, rows: Any, places: Mapping[Part, Sequence[int]]) ->
     for part, gone in places.items():
         if part.inputs:
             weight = part.module.weight.detach()
-            axis = 0 if getattr(part.module, "transposed", False) else 1
+            axis = 0 if part.transposed else 1
             seen = torch.tensor([n for n in gone if n < weight.shape[axis]], device=weight.device)
             columns.append((weight, axis, seen, weight.index_select(axis, seen)))
     try:

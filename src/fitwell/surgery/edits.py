@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
+from weakref import ref
 
 import torch
 from torch import nn
@@ -28,7 +29,12 @@ LAYER = "layer"
 
 
 def perform(
-    model: nn.Module, edits: Iterable[Edit], *, seed: int = 0, rows: object = None
+    model: nn.Module,
+    edits: Iterable[Edit],
+    *,
+    seed: int = 0,
+    rows: object = None,
+    notes: list[str] | None = None,
 ) -> dict[str, str]:
     """Perform edits, in order, on the model that is given; give it a copy.
 
@@ -40,6 +46,7 @@ def perform(
         edits: What to do.
         seed: Seed of new weights.
         rows: What the model can be called with, for edits that have to run it.
+        notes: Where to put sentences on what was measured.
 
     Returns:
         The ``state_dict`` keys that moved: old name to new name.
@@ -48,12 +55,15 @@ def perform(
         NotApplicable: If an edit concerns the whole network and not a module inside it, or cannot
             be performed on this one.
     """
-    before = model.state_dict(keep_vars=True)
+    # Weakly: what an edit takes out of the network must not be kept in memory meanwhile.
+    before = {key: ref(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         for edit in edits:
-            perform_one(edit, model, rows)
+            said = perform_one(edit, model, rows)
+            if notes is not None:
+                notes += said or ()
     return _moved(before, model.state_dict(keep_vars=True))
 
 
@@ -61,8 +71,8 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 @singledispatch
-def perform_one(edit: object, model: nn.Module, rows: object) -> None:
-    """Perform one edit; every kind of edit registers a function here."""
+def perform_one(edit: object, model: nn.Module, rows: object) -> Sequence[str] | None:
+    """Perform one edit and say what was measured; every kind of edit registers a function here."""
     raise TypeError(f"Expected an edit, got {type(edit).__name__}.")
 
 
@@ -172,14 +182,16 @@ def _free_name(sequence: nn.Module, name: str) -> str:
     return next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
 
 
-def _moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> dict[str, str]:
+def _moved(
+    before: Mapping[str, ref[torch.Tensor]], after: Mapping[str, torch.Tensor]
+) -> dict[str, str]:
     """Map old keys to new ones for the tensors that are the same objects under other names."""
     new_keys: dict[int, list[str]] = {}
     for key, tensor in after.items():
         new_keys.setdefault(id(tensor), []).append(key)
     moved = {}
-    for key, tensor in before.items():
-        names = new_keys.get(id(tensor), [])
+    for key, old in before.items():
+        names = new_keys.get(id(old()), [])
         if names and key not in names:
             moved[key] = names[0]
     return moved
