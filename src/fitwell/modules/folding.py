@@ -42,10 +42,11 @@ def fold_norm(model: nn.Module, layer: str, norm: str, first: bool = False) -> N
         at.bias = nn.Parameter(moved.to(at.weight.dtype), requires_grad=at.weight.requires_grad)
     else:
         at.bias.copy_(moved)
-    places = [(m, name) for m in model.modules() for name, child in m._modules.items()]
-    for parent, name in places:
-        if parent._modules[name] is gone:
-            parent._modules[name] = nn.Identity().train(gone.training)
+    identity = nn.Identity().train(gone.training)
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child is gone:
+                parent._modules[name] = identity
 
 
 def per_output(layer: Any, values: Tensor, weight: Tensor) -> Tensor:

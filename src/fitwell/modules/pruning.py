@@ -89,7 +89,8 @@ class Part(NamedTuple):
         values = values.flatten(1).sum(1) if values.dim() > 1 else values
         places = torch.tensor(self.numbers, device=values.device) % len(values)
         values = values[places]
-        return values / values.mean().clamp_min(1e-30)
+        mean_one: Tensor = values / values.mean().clamp_min(1e-30)
+        return mean_one
 
     @property
     def transposed(self) -> bool:
@@ -149,8 +150,9 @@ def prune_units(
     if not touched:
         raise RuntimeError("; ".join(left) or "no layer has units that could go")
     for module in touched if fresh else ():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+        draw: Any = getattr(module, "reset_parameters", None)
+        if draw is not None:
+            draw()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(trained[name])
     return left
@@ -165,7 +167,8 @@ def groups_of(
     names = {module: name for name, module in model.named_modules()}
     stays = {model.get_submodule(name) for name in keep}
     with traceable(model) as calls:
-        graph = torch_pruning.DependencyGraph().build_dependency(
+        graph: Any = torch_pruning.DependencyGraph()
+        graph.build_dependency(
             model,
             rows,
             forward_fn=run,
@@ -216,7 +219,7 @@ def followed(graph: Any, root: nn.Module) -> tuple[list[Part], str]:
             known.update((i.idx, i.root_idx) for i in fresh)
             if fresh:
                 stack.append((*key, fresh))
-    parts = []
+    parts: list[Part] = []
     for (node, handler), roots in found.items():
         if isinstance(node.module, nn.Parameter):
             return parts, "is tied to a parameter of the network's own"
@@ -318,9 +321,9 @@ def take_out(model: nn.Module, rows: Any, parts: Sequence[Part], present: Presen
         return ""
     for module, attributes in state.items():
         vars(module).update(attributes)
-        for now, old in zip((module._parameters, module._buffers), tensors[module], strict=True):
+        for now, then in zip((module._parameters, module._buffers), tensors[module], strict=True):
             now.clear()
-            now.update(old)
+            now.update(then)
     return reason
 
 
@@ -336,7 +339,7 @@ def size(part: Part) -> int:
 
 def masked(model: nn.Module, rows: Any, places: Mapping[Part, Sequence[int]]) -> list[Tensor]:
     """Return what a network puts out if what follows some units does not see them."""
-    hooks = {
+    hooks: dict[nn.Module, Blind] = {
         part.module: Blind(gone)
         for part, gone in places.items()
         if isinstance(part.module, (nn.LayerNorm, nn.GroupNorm))
@@ -369,11 +372,11 @@ class Blind:
         axis = 1 if isinstance(module, nn.GroupNorm) else x.dim() - 1
         seen = [n for n in range(x.shape[axis]) if n not in self.gone]
         part = x.index_select(axis, torch.tensor(seen, device=x.device))
-        affine = [None if t is None else t[seen] for t in (module.weight, module.bias)]
+        scale, shift = (None if t is None else t[seen] for t in (module.weight, module.bias))
         if isinstance(module, nn.GroupNorm):
-            part = F.group_norm(part, module.num_groups, *affine, module.eps)
+            part = F.group_norm(part, module.num_groups, scale, shift, module.eps)
         else:
-            part = F.layer_norm(part, part.shape[-1:], *affine, module.eps)
+            part = F.layer_norm(part, list(part.shape[-1:]), scale, shift, module.eps)
         return torch.zeros_like(x).index_copy(axis, torch.tensor(seen, device=x.device), part)
 
 

@@ -13,7 +13,9 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Plain, Remedy
 from fitwell.recipe import printed
 from fitwell.recipe.changes import Operation
-from fitwell.recipe.printing_edits import files_of, helpers_of, line_of, split_source
+from fitwell.recipe.printing_edits import files_of, helpers_of, split_source
+from fitwell.recipe.printing_treat import arguments_of, treat_source
+from fitwell.records import Edit
 
 _HEADER = '''"""Plain PyTorch for the recipe {recipe}."""
 
@@ -25,6 +27,7 @@ _IMPORTS = (
     "import copy",
     "from collections import OrderedDict",
     "from collections.abc import Callable, Mapping, Sequence",
+    "from typing import Any",
     "import torch",
     "from torch import Generator, Tensor, nn",
     "from torch.nn import functional as F",
@@ -82,6 +85,7 @@ def source_of(
     operations: Sequence[Operation],
     *,
     weights: Collection[str],
+    example_input: object = None,
     seed: int,
 ) -> str:
     """Return a module of plain PyTorch that does what the remedies do.
@@ -90,6 +94,7 @@ def source_of(
         remedies: The remedies of a recipe, in order.
         operations: Their edits to the network at hand.
         weights: Names of the weights of the treated network.
+        example_input: What the network can be called with, for code that has to call it.
         seed: Seed of what is random in the batches, for the usage at the end.
 
     Raises:
@@ -105,13 +110,13 @@ def source_of(
     files = [split_source(file) for file in files_of(edits)]
     parts += [body for _, body in files]
     parts += [_source(function) for function in dict.fromkeys((*helpers_of(edits), *functions))]
-    parts.append(_treat(operations))
+    parts.append(treat_source(operations, example_input))
     for seam, found in plain.items():
         if found:
             parts.append(_FUNCTIONS[seam].replace("{calls}", _calls(seam, found)))
     if plain["should_stop"]:
         parts.append(_source(printed.Best))
-    parts.append(_usage({seam for seam, found in plain.items() if found}, seed))
+    parts.append(_usage({seam for seam, found in plain.items() if found}, edits, seed))
     head = _HEADER.format(recipe=recipe) + _merged([line for lines, _ in files for line in lines])
     text = "\n\n".join(part.strip("\n") + "\n" for part in (head, *parts))
     return _without_unused_imports(text)
@@ -141,23 +146,6 @@ def _weights(names: Collection[str]) -> str:
     return f"WEIGHTS = {{\n{lines}}}\n" if names else "WEIGHTS: set[str] = set()\n"
 
 
-def _treat(operations: Sequence[Operation]) -> str:
-    lines = [
-        "def treat(model: nn.Module) -> nn.Module:",
-        '    """Return a treated copy of a model; the global random state is left as it was."""',
-        "    model = copy.deepcopy(model)",
-    ]
-    if operations:
-        lines += [
-            "    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})",
-            "    with torch.random.fork_rng(devices=devices), torch.no_grad():",
-        ]
-    for operation in operations:
-        lines.append(f"        torch.manual_seed({operation.seed})")
-        lines += [f"        {line_of(edit)}" for edit in operation.edits]
-    return "\n".join([*lines, "    return model", ""])
-
-
 def _calls(seam: str, found: Sequence[tuple[Remedy, Plain]]) -> str:
     """Return the lines that hand something on from remedy to remedy."""
     handed, besides = _SEAMS[seam]
@@ -177,7 +165,7 @@ def _calls(seam: str, found: Sequence[tuple[Remedy, Plain]]) -> str:
     return (" or " if seam == "should_stop" else "\n").join(lines)
 
 
-def _usage(seams: Collection[str], seed: int) -> str:
+def _usage(seams: Collection[str], edits: Sequence[Edit], seed: int) -> str:
     """Return a comment that shows how the functions are used."""
     steps = {
         "on_batch": ["    x, y = on_batch(x, y, generator)"],
@@ -188,7 +176,7 @@ def _usage(seams: Collection[str], seed: int) -> str:
         "  ": ["    optimizer.step()"],
         "after_update": ['    after_step(model, optimizer.param_groups[0]["lr"])'],
     }
-    lines = ["model = treat(model)"]
+    lines = [f"model = treat({', '.join(['model', *arguments_of(edits)])})"]
     if "on_batch" in seams:
         lines.append(f"generator = Generator(x.device).manual_seed({seed})")
     if "should_stop" in seams:

@@ -28,6 +28,7 @@ from fitwell.records.network import (
     Replace,
     ReplaceCall,
     Role,
+    SourceEdit,
 )
 from fitwell.records.results import (
     ArmRecord,
@@ -84,6 +85,7 @@ __all__ = [
     "RunRecord",
     "Score",
     "Severity",
+    "SourceEdit",
     "StudyRecord",
     "TaskRecord",
     "Trace",

@@ -374,19 +374,10 @@ class Remake:
     args: Mapping[str, Any]
 
 
-Edit: TypeAlias = (
-    Replace
-    | InsertBefore
-    | InsertAfter
-    | ReplaceCall
-    | Initialize
-    | Configure
-    | MeasureInputs
-    | LevelOutputs
-    | FoldNorm
-    | PruneUnits
-    | Remake
-)
+SourceEdit: TypeAlias = Replace | InsertBefore | InsertAfter | ReplaceCall | Initialize | Configure
+"""An edit that the source of a class could say as well."""
+
+Edit: TypeAlias = SourceEdit | MeasureInputs | LevelOutputs | FoldNorm | PruneUnits | Remake
 """One declarative change to a network; :mod:`fitwell.surgery` performs it."""
 
 

@@ -6,18 +6,17 @@ A module that stands under several names stays shared, because the new one is pu
 
 from fitwell.surgery.copying import COMPILED, copy_of, module_paths, weight_names
 from fitwell.surgery.edits import LAYER, made, perform
-from fitwell.surgery.factory import capacities, remade
+from fitwell.surgery.factory import Factory
 from fitwell.surgery.measuring import MEASURING
 
 __all__ = [
     "COMPILED",
     "LAYER",
     "MEASURING",
-    "capacities",
+    "Factory",
     "copy_of",
     "made",
     "module_paths",
     "perform",
-    "remade",
     "weight_names",
 ]

@@ -18,6 +18,8 @@ from fitwell.records import (
     Initialize,
     InsertAfter,
     InsertBefore,
+    LevelOutputs,
+    MeasureInputs,
     ModuleSpec,
     Replace,
     ReplaceCall,
@@ -34,6 +36,7 @@ def perform(
     *,
     seed: int = 0,
     rows: object = None,
+    example: object = None,
     notes: list[str] | None = None,
 ) -> dict[str, str]:
     """Perform edits, in order, on the model that is given; give it a copy.
@@ -45,7 +48,9 @@ def perform(
         model: A copy of the user's model. It is changed in place.
         edits: What to do.
         seed: Seed of new weights.
-        rows: What the model can be called with, for edits that have to run it.
+        rows: What the model can be called with, for edits that measure; all for the others too,
+            where there is no example.
+        example: A few such rows, for edits that only have to run the model.
         notes: Where to put sentences on what was measured.
 
     Returns:
@@ -61,7 +66,8 @@ def perform(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         for edit in edits:
-            said = perform_one(edit, model, rows)
+            measures = example is None or isinstance(edit, (MeasureInputs, LevelOutputs))
+            said = perform_one(edit, model, rows if measures else example)
             if notes is not None:
                 notes += said or ()
     return _moved(before, model.state_dict(keep_vars=True))

@@ -77,7 +77,8 @@ def _(edit: PruneUnits, model: nn.Module, rows: object) -> list[str]:
         left = prune_units(model, rows, edit.share, edit.importance, edit.keep, edit.fresh)
     except RuntimeError as error:
         raise NotApplicable(
-            "No layer found whose units can be taken out.\n  " + "\n  ".join([*edit.left, str(error)])
+            "No layer found whose units can be taken out.\n  "
+            + "\n  ".join([*edit.left, str(error)])
         ) from error
     after = sum(p.numel() for p in model.parameters())
     return [f"{before:,} parameters became {after:,}", *edit.left, *left]
