@@ -16,16 +16,21 @@ from fitwell.remedies.clip_norm import ClipNorm
 from fitwell.remedies.clip_value import ClipValue
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
+from fitwell.remedies.fold_batch_norm import FoldBatchNorm
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
 from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
+from fitwell.remedies.lsuv import LSUV
 from fitwell.remedies.normalization import BatchNorm, LayerNorm
+from fitwell.remedies.prune import Prune
+from fitwell.remedies.scale_inputs import ScaleInputs
 from fitwell.remedies.shrink import Shrink
 
 __all__ = [
     "L1",
     "L2",
+    "LSUV",
     "REMEDIES",
     "Activation",
     "Augment",
@@ -34,9 +39,12 @@ __all__ = [
     "ClipValue",
     "Dropout",
     "EarlyStopping",
+    "FoldBatchNorm",
     "Initialization",
     "LabelSmoothing",
     "LayerNorm",
+    "Prune",
+    "ScaleInputs",
     "Shrink",
     "by_name",
     "from_spec",
@@ -47,7 +55,8 @@ REMEDIES: Mapping[str, type[Remedy]] = MappingProxyType(
         remedy.__name__: remedy
         for remedy in (
             *(Activation, Augment, BatchNorm, ClipNorm, ClipValue, Dropout, EarlyStopping),
-            *(Initialization, L1, L2, LabelSmoothing, LayerNorm, Shrink),
+            *(FoldBatchNorm, Initialization, L1, L2, LSUV, LabelSmoothing, LayerNorm, Prune),
+            *(ScaleInputs, Shrink),
         )
     }
 )

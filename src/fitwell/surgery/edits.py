@@ -145,7 +145,8 @@ def made(spec: ModuleSpec, old: nn.Module, model: nn.Module) -> nn.Module:
     new: nn.Module = kind(**spec.args)
     floating = (p for m in (old, model) for p in m.parameters() if p.is_floating_point())
     like = next(floating, None)
-    if like is not None and not any(p.is_meta for p in new.parameters()):
+    held = (*new.parameters(), *new.buffers())
+    if like is not None and not any(tensor.is_meta for tensor in held):
         new = new.to(device=like.device, dtype=like.dtype)
     return new.train(old.training)
 
