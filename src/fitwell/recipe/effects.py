@@ -66,11 +66,12 @@ class Tally:
 
 def sentences(recipe: Recipe, model: nn.Module, changes: Changes, tally: Tally) -> tuple[str, ...]:
     """Say of each remedy what it was seen to do."""
-    return tuple(
+    seen = (
         f"{type(remedy).__name__} {said}"
         for remedy in recipe
         for said in _of_remedy(remedy, model, changes, tally)
     )
+    return (*seen, *changes.notes)
 
 
 def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally) -> list[str]:

@@ -27,6 +27,7 @@ LADDERS: Mapping[str, tuple[str, Any, tuple[Any, ...]]] = {
     "L1": ("strength", 1e-4, (1e-4, 1e-3, 1e-2, 1e-1)),
     "L2": ("strength", 1e-2, (1e-3, 1e-2, 1e-1, 0.5, 2.0)),
     "LabelSmoothing": ("amount", 0.1, (0.05, 0.1, 0.2, 0.3)),
+    "Prune": ("share", 0.3, (0.1, 0.2, 0.3, 0.5, 0.7)),
     "Shrink": ("width", 0.5, (0.125, 0.25, 0.5, 0.75)),
 }
 """The dose of a remedy: its argument, the default, and the steps of the ladder."""
@@ -65,11 +66,16 @@ STARTS: Mapping[str, Mapping[str, Any]] = {
 FIRST = 8
 """Recipes of the first generation; what is not among them comes in as a variation."""
 
-APART = (frozenset({"BatchNorm", "LayerNorm"}), frozenset({"ClipNorm", "ClipValue"}))
+APART = (
+    frozenset({"BatchNorm", "LayerNorm"}),
+    frozenset({"ClipNorm", "ClipValue"}),
+    frozenset({"Initialization", "LSUV"}),
+)
 """Remedies that stand in for each other: a recipe holds one of them at most."""
 
-NOT_SEARCHED = frozenset({"EarlyStopping"})
-"""Every arm is scored at its best epoch: stopping early would change nothing but the time."""
+NOT_SEARCHED = frozenset({"EarlyStopping", "FoldBatchNorm", "Prune"})
+"""Every arm is scored at its best epoch: stopping early would change nothing but the time. Folding
+and pruning are for a network that is trained already."""
 
 
 @final
