@@ -14,6 +14,7 @@ from fitwell.records import RemedySpec
 from fitwell.remedies import (
     L1,
     L2,
+    LSUV,
     REMEDIES,
     Activation,
     Augment,
@@ -22,14 +23,18 @@ from fitwell.remedies import (
     ClipValue,
     Dropout,
     EarlyStopping,
+    FoldBatchNorm,
     Initialization,
     LabelSmoothing,
     LayerNorm,
+    Prune,
+    ScaleInputs,
     Shrink,
 )
 from fitwell.remedies.activation import KINDS
 from fitwell.remedies.augment import KINDS as KINDS_OF_DATA
 from fitwell.remedies.initialization import SCHEMES
+from fitwell.remedies.prune import IMPORTANCES
 
 
 def numbers(low, high):
@@ -47,14 +52,24 @@ ANY_REMEDY = {
     ClipValue: st.builds(ClipValue, numbers(0, 1e6)),
     Dropout: st.builds(Dropout, numbers(0, 0.99)),
     EarlyStopping: st.builds(EarlyStopping, st.integers(1, 999), numbers(0, 1e6)),
-    Initialization: st.builds(Initialization, st.sampled_from(SCHEMES)),
+    FoldBatchNorm: st.builds(FoldBatchNorm),
+    Initialization: st.builds(Initialization, st.sampled_from(SCHEMES), st.booleans()),
     L1: st.builds(L1, numbers(0, 1000)),
     L2: st.builds(L2, numbers(0, 1000), st.booleans()),
+    LSUV: st.builds(LSUV, numbers(0, 1), st.integers(1, 99)),
     LabelSmoothing: st.builds(LabelSmoothing, numbers(0, 1)),
     LayerNorm: st.builds(LayerNorm, numbers(0, 1)),
+    Prune: st.builds(Prune, numbers(0, 0.99), st.sampled_from(IMPORTANCES)),
+    ScaleInputs: st.builds(ScaleInputs),
     Shrink: st.builds(Shrink, numbers(0, 1), st.none() | st.integers(0, 99)),
 }
-RECIPES = st.lists(st.sampled_from(list(ANY_REMEDY)), unique=True).flatmap(
+OF_TRAINED = {FoldBatchNorm, Prune}
+"""What does not go with a remedy of training."""
+KINDS_TOGETHER = st.one_of(
+    st.lists(st.sampled_from([kind for kind in ANY_REMEDY if kind not in OF_TRAINED]), unique=True),
+    st.lists(st.sampled_from(sorted(OF_TRAINED, key=str)), unique=True),
+)
+RECIPES = KINDS_TOGETHER.flatmap(
     lambda kinds: st.tuples(*(ANY_REMEDY[kind] for kind in kinds)).map(lambda r: Recipe(*r))
 )
 
