@@ -87,7 +87,8 @@ class _Widths:
         sizes = max(len(row.size) for row in rows)
         excess = max(0, gutter + told + sizes + 2 * GAP - room)
         shorter = max(min(name, NARROWEST), name - excess)
-        return cls(gutter, shorter, max(shorter + GAP + NARROWEST, told - excess))
+        least = shorter + GAP + min(NARROWEST, told - name - GAP)
+        return cls(gutter, shorter, max(least, told - excess))
 
 
 def _line(row: Row, widths: _Widths) -> Text:

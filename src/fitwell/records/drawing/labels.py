@@ -66,16 +66,22 @@ def name_of(node: Node, within: str = "") -> str:
     return path or "the network"
 
 
-def what_of(node: Node) -> str:
-    """Return what a node is: ``"Conv2d 3 → 16, 3×3, stride 2"``, and whose weights it shares."""
-    parts = [] if node.functional else [" ".join([node.kind, *_first(node)]), *_further(node)]
-    if node.functional and node.parameters:
-        parts.append(f"with {_some(node.parameters)}")
+def what_of(node: Node, within: str = "") -> str:
+    """Return what a node is: ``"Conv2d 3 → 16, 3×3, stride 2"``, and whose weights it shares.
+
+    Of a function only the parameters are told that its own name does not.
+    """
+    if node.functional:
+        told = node.role in (Role.LAYER, Role.RECURRENT) or not node.parameters
+        seen_from = node.path or within
+        names = [relative(name, seen_from).removeprefix(".") for name in node.parameters]
+        return "" if told else f"with {_some(names)}"
+    parts = [" ".join([node.kind, *_first(node)]), *_further(node)]
     owners = dict.fromkeys(name.rpartition(".")[0] for name in node.parameters)
     foreign = [owner for owner in owners if not f"{owner}.".startswith(f"{node.path}.")]
-    if foreign and not node.functional:
-        parts.append(f"weights of {_some(foreign)}")
-    if node.call and not node.functional:
+    if foreign and node.path:
+        parts.append(f"weights of {_some([relative(owner, within) for owner in foreign])}")
+    if node.call:
         parts.append("again" if node.call == 1 else f"call {node.call + 1}")
     return ", ".join(parts)
 
@@ -115,7 +121,8 @@ def _further(node: Node) -> list[str]:
     settings = node.settings
     parts: list[str] = []
     if node.role == Role.LAYER and "in_channels" in settings:
-        parts += _kernel(node, "kernel_size")
+        kernel = _kernel(node, "kernel_size")
+        parts += [size if "×" in size else f"kernel {size}" for size in kernel]
         parts += [f"stride {size}" for size in _kernel(node, "stride", all_alike=True)]
         parts += [f"dilation {size}" for size in _kernel(node, "dilation", all_alike=True)]
         groups = settings.get("groups", 1)
@@ -146,6 +153,6 @@ def _kernel(node: Node, name: str, *, all_alike: bool = False) -> list[str]:
     return ["×".join(str(one) for one in sizes)]
 
 
-def _some(names: tuple[str, ...] | list[str], limit: int = 2) -> str:
+def _some(names: list[str], limit: int = 2) -> str:
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

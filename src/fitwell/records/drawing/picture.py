@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
@@ -71,9 +72,10 @@ class Picture:
 
     def note(self, line: int) -> str:
         """Return what a line takes besides, where there was no room for a rail; or ""."""
-        names = [self.lines[source].name for source in self.layout.untold.get(line, ())]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return f"also from {', '.join(names[:3])}{more}" if names else ""
+        names = Counter(self.lines[source].name for source in self.layout.untold.get(line, ()))
+        told = [f"{name} × {n}" if n > 1 else name for name, n in names.items()]
+        more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+        return f"also from {', '.join(told[:3])}{more}" if told else ""
 
 
 def picture_of(anatomy: Anatomy) -> Picture:
@@ -101,7 +103,7 @@ def picture_of(anatomy: Anatomy) -> Picture:
             Line(
                 style_of(node, head=node.index in heads),
                 name_of(node, within),
-                what_of(node),
+                what_of(node, within),
                 shape_of(node),
                 depth,
                 tuple(stands_for[item]),
@@ -147,7 +149,8 @@ def _title(nodes: tuple[Node, ...], block: Block, within: str) -> str:
         pairs = zip(first, last, strict=True)
         apart = [(one.path, other.path) for one, other in pairs if one.path != other.path]
         if not apart:
-            return f"× {block.count} (the same modules each time)"
+            what = "calls" if all(node.functional for node in first) else "modules"
+            return f"× {block.count} (the same {what} each time)"
         begin, end = apart[0][0], apart[-1][1]
     return f"× {block.count} ({relative(begin, within)} to {_other_end(begin, end)})"
 

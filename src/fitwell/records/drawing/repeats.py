@@ -169,42 +169,45 @@ class _Search:
         """Return how many of the runs are wired alike and can be drawn as one; at least 1."""
         if count < 2 or not self._begins_like(first, period):
             return 1
-        pattern = self._wiring(first, period, 1)
         alike = 2
-        while alike < count and self._wiring(first, period, alike) == pattern:
+        while alike < count and self._goes_on(first, first + alike * period, period):
             alike += 1
         return self._without_taps(first, period, alike)
 
-    def _wiring(self, first: int, period: int, run: int) -> list[list[tuple[str, int]]]:
-        """Return where each node of a run takes its inputs from, as seen from the run."""
-        start = first + run * period
-        before = start - period if run else start
+    def _goes_on(self, first: int, start: int, period: int) -> bool:
+        """Whether a run is wired like the one before it.
 
-        def seen(source: int) -> tuple[str, int]:
-            if source >= start:
-                return ("inside", source - start)
-            return ("before", source - before) if source >= before else ("outside", source)
-
-        places = range(start, start + period)
-        return [[seen(source) for source in self._sources[place]] for place in places]
+        A source in the run or in the one before moves with it; any other is the same, and came
+        before the first run.
+        """
+        for place in range(start, start + period):
+            mine, theirs = self._sources[place], self._sources[place - period]
+            if len(mine) != len(theirs):
+                return False
+            for source, other in zip(mine, theirs, strict=True):
+                near = source >= start - period
+                if other != (source - period if near else source) or (first <= source and not near):
+                    return False
+        return True
 
     def _begins_like(self, first: int, period: int) -> bool:
         """Whether the first run is wired like the second, but for where it begins from."""
         stands_for: dict[int, int] = {}
-        pairs = zip(self._wiring(first, period, 0), self._wiring(first, period, 1), strict=True)
-        for mine, theirs in pairs:
+        second = first + period
+        for place in range(first, second):
+            mine, theirs = self._sources[place], self._sources[place + period]
             if len(mine) != len(theirs):
                 return False
-            for (side, source), (other_side, other) in zip(mine, theirs, strict=True):
-                if other_side == "before":
-                    if side != "outside" or stands_for.setdefault(other, source) != source:
+            for source, other in zip(mine, theirs, strict=True):
+                if first <= other < second:  # from the run before: the first has something else
+                    if source >= first or stands_for.setdefault(other, source) != source:
                         return False
-                elif (side, source) != (other_side, other):
+                elif source != (other - period if other >= second else other):
                     return False
         return True
 
     def _without_taps(self, first: int, period: int, count: int) -> int:
-        """Cut the runs behind one that also feeds what the last run does not feed."""
+        """Cut the runs behind one that feeds something later which not all runs feed."""
         while count > 1:
             run = self._tapped(first, period, count)
             if run is None:
@@ -213,13 +216,14 @@ class _Search:
         return count
 
     def _tapped(self, first: int, period: int, count: int) -> int | None:
-        """Return the first run that feeds something behind all, to which the last is no source."""
+        """Return the first run with an output taken behind all runs, unlike that of the others."""
         last = first + (count - 1) * period
-        for place in range(first, last):
-            later = [c for c in self._consumers[place] if c >= last + period]
-            fed = self._consumers[last + (place - first) % period]
-            if any(consumer not in fed for consumer in later):
-                return (place - first) // period
+        behind = last + period
+        later = [[c for c in self._consumers[n] if c >= behind] for n in range(first, behind)]
+        for place in range(len(later) - period):
+            of_first, of_last = later[place % period], later[place % period - period]
+            if later[place] != of_first or not set(later[place]) <= set(of_last):
+                return place // period
         return None
 
 

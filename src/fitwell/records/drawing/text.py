@@ -90,6 +90,13 @@ def rows_of(picture: Picture) -> list[Row]:
             by_target.setdefault(target, []).append(rail)
         if rail.lane != layout.lanes[rail.source]:
             branching[rail.source] = rail
+    children = {parent: n for n, parent in enumerate(layout.parents) if parent is not None}
+
+    def ends(rail: Rail) -> int:
+        """Return the line at which the lane of a rail carries its value no further."""
+        on = children.get(rail.source, 0) if rail.lane == layout.lanes[rail.source] else 0
+        return max(on, rail.targets[-1])
+
     running = _running(picture)
     brackets = _brackets(picture)
     rows = []
@@ -97,7 +104,8 @@ def rows_of(picture: Picture) -> list[Row]:
         cells = dict.fromkeys(running[number], "│")
         lane = layout.lanes[number]
         if lane is not None:
-            _arrive(cells, lane, number, by_target.get(number, []), line.glyph)
+            arriving = [(rail, number == ends(rail)) for rail in by_target.get(number, [])]
+            _arrive(cells, lane, arriving, line.glyph)
         rows.append(Row(_joined(cells), brackets[number], line, picture.note(number)))
         if lane is not None and number in branching:
             under = {other: "│" for other in running[number] if other in running[number + 1]}
@@ -123,18 +131,17 @@ def _running(picture: Picture) -> list[set[int]]:
     return running
 
 
-def _arrive(cells: dict[int, str], lane: int, number: int, rails: list[Rail], glyph: str) -> None:
-    """Draw the sign of a line, and what comes to it from the side."""
+def _arrive(
+    cells: dict[int, str], lane: int, arriving: list[tuple[Rail, bool]], glyph: str
+) -> None:
+    """Draw the sign of a line, and the rails that come to it; each with whether it ends there."""
     cells[lane] = glyph
     for side in (1, -1):
-        there = sorted((r for r in rails if (r.lane - lane) * side > 0), key=lambda r: r.lane)
-        for rail in there:
-            last = rail.targets[-1] == number
-            outermost = rail is (there[-1] if side > 0 else there[0])
-            cells[rail.lane] = _junction(side, last=last, outermost=outermost)
-        if there:
-            far = there[-1].lane if side > 0 else there[0].lane
-            _across(cells, lane, far)
+        there = {rail.lane: last for rail, last in arriving if (rail.lane - lane) * side > 0}
+        far = max(there, key=lambda other: other * side, default=lane)
+        for other, last in there.items():
+            cells[other] = _junction(side, last=last, outermost=other == far)
+        _across(cells, lane, far)
 
 
 def _junction(side: int, *, last: bool, outermost: bool) -> str:
