@@ -453,7 +453,7 @@ def test_every_node_that_is_not_folded_stands_in_one_line(anatomy: Anatomy) -> N
     assert set(shown.values()) <= {1}
     assert {n.index for n in anatomy.nodes if n.role in ALWAYS} <= shown.keys()
     folded_away = [n for n in anatomy.nodes if n.index not in shown]
-    assert all(n.role in (Role.SHAPE, Role.OTHER, Role.ADD) for n in folded_away)
+    assert all(n.role in (Role.SHAPE, Role.OTHER, Role.ADD, Role.PRODUCT) for n in folded_away)
     order = [line.nodes[0].index for line in picture.lines if line.nodes]
     assert order == sorted(order)
 

@@ -30,7 +30,9 @@ SIGNS = {
     "dropout": '<circle r="5.5" class="hollow dashed"/>',
     "add": '<circle r="7" class="hollow"/><path class="stroke" d="M-3.5 0 H3.5 M0 -3.5 V3.5"/>',
     "gate": '<circle r="6" class="hollow"/><path d="M0 -6 A6 6 0 0 1 0 6 Z"/>',
-    "product": '<circle r="7" class="hollow"/>'
+    "scaling": '<circle r="7" class="hollow"/>'
+    '<path class="stroke" d="M-2.6 -2.6 L2.6 2.6 M-2.6 2.6 L2.6 -2.6"/>',
+    "product": '<rect x="-6" y="-6" width="12" height="12" class="hollow"/>'
     '<path class="stroke" d="M-2.6 -2.6 L2.6 2.6 M-2.6 2.6 L2.6 -2.6"/>',
     "attention": '<circle r="6.5" class="hollow"/><circle r="3"/>',
     "join": '<path d="M0 -7 L7 0 L0 7 L-7 0 Z" class="hollow"/>',

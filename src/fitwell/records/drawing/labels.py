@@ -20,7 +20,8 @@ GLYPHS: Mapping[str, str] = MappingProxyType(
         "dropout": "░",
         "add": "⊕",
         "gate": "σ",
-        "product": "⊗",
+        "scaling": "⊗",
+        "product": "⊠",
         "attention": "◎",
         "join": "◇",
         "pooling": "▽",
@@ -48,7 +49,7 @@ def style_of(node: Node, *, head: bool) -> str:
         return "pooling"
     if node.slug in _ADDING:
         return "add"
-    return "product" if node.slug in _SCALING else "join"
+    return "scaling" if node.slug in _SCALING else "join"
 
 
 def relative(path: str, within: str) -> str:
