@@ -183,7 +183,7 @@ def test_a_remedy_without_plain_functions_cannot_be_printed():
     class Mine(Remedy):
         stage: ClassVar[Stage] = Stage.GRADIENT
 
-        def on_gradients(self, gradients, parameters):
+        def on_gradients(self, gradients, parameters, memory):
             return gradients
 
     recipe = Recipe(Mine())

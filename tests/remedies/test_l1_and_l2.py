@@ -41,13 +41,13 @@ def test_decoupled_decay_is_a_factor_that_never_turns_negative(as_rate):
     w = torch.tensor([2.0, -4.0])
     assert L2(0.5).after_update({"w": w}, as_rate(0.1))["w"].tolist() == pytest.approx([1.9, -3.8])
     assert L2(50.0).after_update({"w": w}, as_rate(0.1))["w"].abs().tolist() == [0, 0]
-    assert L2(0.5).on_gradients({"w": w}, {"w": w})["w"] is w
+    assert L2(0.5).on_gradients({"w": w}, {"w": w}, {})["w"] is w
 
 
 def test_coupled_decay_is_the_gradient_of_half_lambda_w_squared():
     w = torch.tensor([2.0, -4.0], requires_grad=True)
     (0.5 * 0.3 * w.square().sum()).backward()
-    new = L2(0.3, decoupled=False).on_gradients({"w": torch.ones(2)}, {"w": w.detach()})
+    new = L2(0.3, decoupled=False).on_gradients({"w": torch.ones(2)}, {"w": w.detach()}, {})
     assert torch.allclose(new["w"], 1 + w.grad)
     assert L2(0.3, decoupled=False).after_update({"w": w}, 0.1)["w"] is w
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from fitwell.anatomy.recorder import Recorder, tensors_in
 from fitwell.anatomy.roles import activation_name
-from fitwell.records import Anatomy, LayerFact, Node, Role
+from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
 
 
 @contextmanager
@@ -65,7 +65,18 @@ def inspect(model: nn.Module, example_input: object) -> Anatomy:
     with undisturbed(model), Recorder(model) as recorder:
         outputs = run(model, example_input)
     shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(outputs))
-    return replace(recorder.anatomy(), outputs=shapes)
+    return replace(recorder.anatomy(), outputs=shapes, inputs=_input_facts(example_input))
+
+
+def _input_facts(example_input: object) -> tuple[InputFact, ...]:
+    """Return what is to be known of the tensors that a network is called with."""
+    keywords = isinstance(example_input, Mapping)
+    named = example_input.items() if isinstance(example_input, Mapping) else [("", example_input)]
+    return tuple(
+        InputFact(str(name) if keywords else "", tuple(tensor.shape), tensor.is_floating_point())
+        for name, value in named
+        for tensor in tensors_in(value)
+    )
 
 
 def layer_facts(

@@ -76,16 +76,34 @@ class Node:
 
 @final
 @dataclass(frozen=True)
+class InputFact:
+    """One tensor that a network was called with.
+
+    Args:
+        name: The keyword that it was given by; "" if by its place.
+        shape: Its shape.
+        floating: Whether it holds floating-point numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    floating: bool
+
+
+@final
+@dataclass(frozen=True)
 class Anatomy:
     """What a network is made of, as it ran on an example input.
 
     Args:
         nodes: Its nodes, in the order in which they ran.
         outputs: Shapes of the tensors that it put out.
+        inputs: The tensors that it was called with; empty if unknown.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[int, ...], ...] = ()
+    inputs: tuple[InputFact, ...] = ()
 
     @cached_property
     def _consumers(self) -> Mapping[int, tuple[Node, ...]]:
@@ -172,6 +190,11 @@ class Anatomy:
                 walk.append(current)
                 ways += [(n, depth + 1) for n in reversed(self.consumers(current))]
         return ()
+
+    @property
+    def readers(self) -> tuple[Node, ...]:
+        """Nodes that take the input of the network."""
+        return tuple(node for node in self.nodes if -1 in node.inputs)
 
     def of_role(self, *roles: Role) -> tuple[Node, ...]:
         """Return the nodes of the given roles, in order."""

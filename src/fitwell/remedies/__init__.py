@@ -11,33 +11,45 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
 from fitwell.records import RemedySpec
 from fitwell.remedies.activation import Activation
+from fitwell.remedies.adaptive_clip import AdaptiveClip
 from fitwell.remedies.augment import Augment
 from fitwell.remedies.clip_norm import ClipNorm
 from fitwell.remedies.clip_value import ClipValue
+from fitwell.remedies.cutmix import CutMix
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
 from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
+from fitwell.remedies.learning_rate import LearningRate
+from fitwell.remedies.mixup import Mixup
 from fitwell.remedies.normalization import BatchNorm, LayerNorm
+from fitwell.remedies.percentile_clip import PercentileClip
 from fitwell.remedies.shrink import Shrink
+from fitwell.remedies.weight_average import WeightAverage
 
 __all__ = [
     "L1",
     "L2",
     "REMEDIES",
     "Activation",
+    "AdaptiveClip",
     "Augment",
     "BatchNorm",
     "ClipNorm",
     "ClipValue",
+    "CutMix",
     "Dropout",
     "EarlyStopping",
     "Initialization",
     "LabelSmoothing",
     "LayerNorm",
+    "LearningRate",
+    "Mixup",
+    "PercentileClip",
     "Shrink",
+    "WeightAverage",
     "by_name",
     "from_spec",
 ]
@@ -46,8 +58,9 @@ REMEDIES: Mapping[str, type[Remedy]] = MappingProxyType(
     {
         remedy.__name__: remedy
         for remedy in (
-            *(Activation, Augment, BatchNorm, ClipNorm, ClipValue, Dropout, EarlyStopping),
-            *(Initialization, L1, L2, LabelSmoothing, LayerNorm, Shrink),
+            *(Activation, AdaptiveClip, Augment, BatchNorm, ClipNorm, ClipValue, CutMix, Dropout),
+            *(EarlyStopping, Initialization, L1, L2, LabelSmoothing, LayerNorm, LearningRate),
+            *(Mixup, PercentileClip, Shrink, WeightAverage),
         )
     }
 )
