@@ -28,8 +28,9 @@ def test_every_public_name_tells_what_it_is():
 
 def test_the_remedies_are_pinned():
     assert set(remedies.REMEDIES) == {
-        *("Activation", "Augment", "BatchNorm", "ClipNorm", "ClipValue", "Dropout"),
-        *("EarlyStopping", "Initialization", "L1", "L2", "LabelSmoothing", "LayerNorm", "Shrink"),
+        *("Activation", "AdaptiveClip", "Augment", "BatchNorm", "ClipNorm", "ClipValue"),
+        *("CutMix", "Dropout", "EarlyStopping", "Initialization", "L1", "L2", "LabelSmoothing"),
+        *("LayerNorm", "LearningRate", "Mixup", "PercentileClip", "Shrink", "WeightAverage"),
     }
 
 

@@ -109,8 +109,8 @@ class Mixed(NamedTuple):
     """Targets of rows that others were mixed into.
 
     The loss is mixed in their place: ``share`` times the loss against ``first``, plus the rest
-    times the loss against ``second``. So any loss can be used, and nobody needs to know how many
-    classes there are. ``Treated.loss`` does it.
+    times the loss against ``second``. So any mean loss can be used, and nobody needs to know how
+    many classes there are.
 
     Args:
         first: Targets of the rows themselves.

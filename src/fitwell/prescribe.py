@@ -59,7 +59,8 @@ def _for_explosion(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
         RemedySpec("ClipNorm"),
         RemedySpec("Initialization"),
         *_norm(facts),
-        RemedySpec("ClipValue"),
+        *(RemedySpec(name) for name in ("ClipValue", "AdaptiveClip", "PercentileClip")),
+        RemedySpec("LearningRate"),
     )
 
 
@@ -80,7 +81,8 @@ def _for_overfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     names = ["Augment", "Dropout", "L2", "EarlyStopping", *(s.name for s in _norm(facts))]
     if facts.classes or "cross_entropy" in facts.loss:
         names.append("LabelSmoothing")
-    return tuple(RemedySpec(name) for name in (*names, "Shrink", "L1"))
+    more = ("Mixup", "CutMix", "WeightAverage", "Shrink", "L1")
+    return tuple(RemedySpec(name) for name in (*names, *more))
 
 
 def _for_underfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:

@@ -16,16 +16,22 @@ from fitwell.remedies import (
     L2,
     REMEDIES,
     Activation,
+    AdaptiveClip,
     Augment,
     BatchNorm,
     ClipNorm,
     ClipValue,
+    CutMix,
     Dropout,
     EarlyStopping,
     Initialization,
     LabelSmoothing,
     LayerNorm,
+    LearningRate,
+    Mixup,
+    PercentileClip,
     Shrink,
+    WeightAverage,
 )
 from fitwell.remedies.activation import KINDS
 from fitwell.remedies.augment import KINDS as KINDS_OF_DATA
@@ -41,10 +47,12 @@ ANY_REMEDY = {
         st.builds(Activation, st.sampled_from(list(KINDS))),
         st.builds(Activation, st.just("leaky_relu"), slope=numbers(0, 1)),
     ),
+    AdaptiveClip: st.builds(AdaptiveClip, numbers(0, 100), numbers(0, 1)),
     Augment: st.builds(Augment, numbers(0, 1), st.sampled_from(KINDS_OF_DATA), st.booleans()),
     BatchNorm: st.builds(BatchNorm, numbers(0, 1), numbers(0, 1)),
     ClipNorm: st.builds(ClipNorm, numbers(0, 1e6)),
     ClipValue: st.builds(ClipValue, numbers(0, 1e6)),
+    CutMix: st.builds(CutMix, numbers(0, 10), st.sampled_from(["auto", "image", "signal"])),
     Dropout: st.builds(Dropout, numbers(0, 0.99)),
     EarlyStopping: st.builds(EarlyStopping, st.integers(1, 999), numbers(0, 1e6)),
     Initialization: st.builds(Initialization, st.sampled_from(SCHEMES)),
@@ -52,7 +60,20 @@ ANY_REMEDY = {
     L2: st.builds(L2, numbers(0, 1000), st.booleans()),
     LabelSmoothing: st.builds(LabelSmoothing, numbers(0, 1)),
     LayerNorm: st.builds(LayerNorm, numbers(0, 1)),
+    LearningRate: st.builds(
+        LearningRate,
+        numbers(0, 1000),
+        st.integers(0, 99),
+        st.sampled_from(["constant", "cosine", "linear"]),
+        st.integers(100, 999),
+        numbers(0, 1),
+    ),
+    Mixup: st.builds(Mixup, numbers(0, 10)),
+    PercentileClip: st.builds(PercentileClip, numbers(0, 100), st.integers(1, 999)),
     Shrink: st.builds(Shrink, numbers(0, 1), st.none() | st.integers(0, 99)),
+    WeightAverage: st.builds(
+        WeightAverage, st.sampled_from(["ema", "swa"]), numbers(0, 0.999), st.integers(0, 99)
+    ),
 }
 RECIPES = st.lists(st.sampled_from(list(ANY_REMEDY)), unique=True).flatmap(
     lambda kinds: st.tuples(*(ANY_REMEDY[kind] for kind in kinds)).map(lambda r: Recipe(*r))

@@ -134,6 +134,8 @@ def source_of(
     parts += [_source(function) for function in dict.fromkeys((*helpers_of(edits), *functions))]
     parts.append(_treat(operations))
     parts += [_seam(name, found, memories, layout) for name, found in plain.items() if found]
+    if mixes:
+        parts = [part.replace("tuple[Tensor, Tensor]", "tuple[Tensor, Mixed]") for part in parts]
     if plain["should_stop"]:
         parts.append(_source(printed.Best))
     acts = {seam for seam, found in plain.items() if found}

@@ -86,7 +86,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored. A run whose loss
+    weights. The weights of the epoch with the best validation metric are scored; where a remedy
+    averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -204,6 +205,7 @@ class _Course:
         self.treated = self._treated()
         self.model: nn.Module = self.treated.model
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
+        self.scheduler = self.treated.scheduler(self.optimizer)
         self.epochs = 0
         self.best_epoch = -1
         self.best = Score(-math.inf, math.inf)
@@ -223,19 +225,18 @@ class _Course:
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""
         loss_fn = self.treated.loss(self.task.loss_fn)
-        scheduler = self.treated.scheduler(self.optimizer)
         order = torch.Generator().manual_seed(self.job.seed)
         torch.manual_seed(self.job.seed)
         self.model.train()
         for epoch in range(self.job.epochs or self.task.epochs):
             finite = self._epoch(loss_fn, order)
             self.epochs = epoch + 1
-            scheduler.step()
-            held_out = self._measure(listener)
-            if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
-                self.diverged = True
-                break
-            self._keep(epoch, held_out)
+            with self.treated.averaged():
+                held_out = self._measure(listener)
+                if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
+                    self.diverged = True
+                    break
+                self._keep(epoch, held_out)
             if self.treated.should_stop(val_loss=held_out.loss):
                 break
         self.treated.finish()
@@ -253,6 +254,7 @@ class _Course:
             loss = loss_fn(self.model(x), y)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
+            self.scheduler.step()
             total += loss.detach()
         return bool(torch.isfinite(total))
 

@@ -129,6 +129,7 @@ class RemedyContract:
         given: dict[str, Tensor] = {"a.weight": torch.randn(4, 3), "b.weight": torch.randn(2, 2)}
         kept = copy.deepcopy((x, y, given))
         remedy.on_batch(x, y, Generator().manual_seed(0))
+        assert remedy.rate_factor(3) == remedy.rate_factor(3)
         memory = dict(remedy.remember({}, given))
         averages = dict(remedy.average({}, given, 0))
         known = copy.deepcopy((memory, averages))
