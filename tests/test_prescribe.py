@@ -73,6 +73,15 @@ def test_a_network_that_is_normalised_gets_no_second_normalisation():
     assert not {"BatchNorm", "LayerNorm"} & set(found)
 
 
+def test_an_explosion_is_answered_by_every_clip_and_a_warm_up():
+    found = names("exploding_gradients", layers=MLP, batch_size=64)
+    assert found[-4:] == ["ClipValue", "AdaptiveClip", "PercentileClip", "LearningRate"]
+
+
+def test_overfitting_is_answered_by_mixing_and_averaging():
+    assert {"Mixup", "CutMix", "WeightAverage"} <= set(names("overfitting", layers=MLP))
+
+
 def test_labels_are_smoothed_in_classification_only():
     assert "LabelSmoothing" in names("overfitting", loss="cross_entropy")
     assert "LabelSmoothing" not in names("overfitting", loss="mse")

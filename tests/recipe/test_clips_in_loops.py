@@ -266,7 +266,7 @@ def test_a_sparse_gradient_is_refused_with_what_to_do(clip):
 
 @every_clip
 def test_a_step_without_any_gradient_does_nothing(clip):
-    treated, plain, _ = pair(clip)
+    treated, _, _ = pair(clip)
     optimizer = treated.optimizer(torch.optim.SGD, lr=0.1)
     before = copy.deepcopy(treated.model.state_dict())
     optimizer.step()

@@ -88,6 +88,15 @@ def test_l2_finds_the_weights_of_ridge_and_none_is_zero(regression):
     assert np.count_nonzero(coupled) == 12
 
 
+def test_l2_finds_the_closed_form_of_ridge(regression):
+    x, y = (given.numpy() for given in regression)
+    centred, shift = x - x.mean(0), y - y.mean()
+    strength = 0.1 * len(x) * np.eye(x.shape[1])
+    closed = np.linalg.solve(centred.T @ centred + strength, centred.T @ shift)
+    coupled = trained(L2(0.1, decoupled=False), *regression, steps=1500, rate=0.1)
+    assert np.allclose(coupled, closed, atol=1e-8)
+
+
 def test_decoupled_l2_under_sgd_finds_ridge_of_a_slightly_larger_strength(regression):
     x, y = regression
     ridge = Ridge(alpha=0.1 / (1 - 0.1 * 0.1) * len(x), tol=1e-12).fit(x.numpy(), y.numpy())

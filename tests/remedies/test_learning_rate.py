@@ -68,7 +68,9 @@ def test_the_scheduler_scales_the_rate_of_every_group():
         optimizer.step()
         scheduler.step()
     assert seen == [[0.25, 2.0], [0.5, 4.0], [0.5, 4.0]]
-    assert treated.effects() == ("LearningRate moved the learning rate in 3 steps, to 0.5 times its value",)
+    assert treated.effects() == (
+        "LearningRate moved the learning rate in 3 steps, to 0.5 times its value",
+    )
     assert set(scheduler.state_dict()["lr_lambdas"][0]) == set()
 
 

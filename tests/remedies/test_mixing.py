@@ -253,7 +253,10 @@ def test_a_network_that_reads_no_single_tensor_of_numbers_is_refused_before_trai
 
 @pytest.mark.parametrize("remedy", [Augment, CutMix])
 def test_a_network_that_reads_channels_first_must_be_told(remedy):
-    model, x = nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(), nn.Linear(24, 2)), torch.zeros(3, 2, 8)
+    model, x = (
+        nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(), nn.Linear(24, 2)),
+        torch.zeros(3, 2, 8),
+    )
     with pytest.raises(NotApplicable, match='write kind="signal"'):
         Recipe(remedy()).apply(model, example_input=x)
     Recipe(remedy(kind="signal")).apply(model, example_input=x)

@@ -77,7 +77,9 @@ def test_weights_and_statistics_are_those_of_an_averaged_model(case):
         assert not torch.equal(model[0].weight, trained["0.weight"])
         assert model[1].num_batches_tracked == 12
     assert all(torch.equal(v, trained[k]) for k, v in treated.model.state_dict().items())
-    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), plain.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(model.parameters(), plain.parameters(), strict=True)
+    )
 
 
 def test_equal_weights_are_the_mean_of_what_was_there_from_start_on():

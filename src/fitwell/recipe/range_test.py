@@ -21,6 +21,9 @@ _SMOOTHING = 0.9
 _EXPLODED = 4.0
 """The test ends where the smoothed loss is this many times its lowest value (as in fastai)."""
 
+_ROUNDING = 1e-7
+"""Share of the loss by which it must fall from step to step to count as falling."""
+
 
 @final
 @dataclass(frozen=True)
@@ -113,6 +116,6 @@ def _smoothed(before: Sequence[float], losses: Sequence[float]) -> float:
 def _steepest(rates: Sequence[float], smoothed: Sequence[float]) -> float | None:
     """Return the rate at which the smoothed loss falls fastest, over the logarithm of the rate."""
     slopes = torch.tensor(smoothed, dtype=torch.float64).diff()
-    if not len(slopes) or float(slopes.min()) >= 0:
+    if not len(slopes) or float(slopes.min()) >= -_ROUNDING * max(map(abs, smoothed)):
         return None
     return rates[int(slopes.argmin())]
