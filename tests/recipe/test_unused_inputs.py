@@ -72,6 +72,20 @@ def test_the_features_of_an_image_are_its_channels_in_groups_too(groups, index):
     assert unused(model, torch.randn(2, 4, 5, 5), ("0", "weight", index)) == (2,)
 
 
+class Beside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv1d(3, 2, 4), nn.Linear(12, 2)
+
+    def forward(self, x):
+        return self.a(x).squeeze(2) + self.b(x.flatten(1))
+
+
+def test_readers_that_count_features_in_different_ways_are_not_compared():
+    model = Beside()
+    assert unused(model, torch.randn(5, 3, 4), ("a", "weight", ...), ("b", "weight", ...)) == ()
+
+
 def test_behind_a_flattening_features_are_pixels():
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
     assert unused(model, torch.randn(2, 1, 3, 4), ("1", "weight", (slice(None), 7))) == (7,)

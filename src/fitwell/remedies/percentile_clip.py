@@ -77,9 +77,10 @@ def remember_norm(
     norms, count = memory.get("norms"), memory.get("count")
     if norms is None or count is None:
         norms, count = norm.new_zeros(window), torch.zeros_like(norm, dtype=torch.long)
+    # What is not finite is not counted, so that the next norm takes its place.
     place = torch.arange(window, device=norms.device) == count % window
-    seen = norm.isfinite()
-    return {"norm": norm, "norms": torch.where(place & seen, norm, norms), "count": count + seen}
+    norms, count = torch.where(place, norm, norms), count + norm.isfinite()
+    return {"norm": norm, "norms": norms, "count": count}
 
 
 def clip_by_percentile(
