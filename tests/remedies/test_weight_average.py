@@ -165,6 +165,20 @@ def test_two_optimizers_average_each_what_they_hold_and_buffers_once():
     torch.testing.assert_close(treated.model[1].running_mean, torch.stack(statistics).mean(0))
 
 
+def test_an_optimizer_that_takes_over_averages_anew():
+    treated = apply(WeightAverage("swa"))
+    for _ in range(2):
+        optimizer = treated.optimizer(torch.optim.SGD, lr=0.3)
+        seen = []
+        for _ in range(3):
+            step(treated.model, optimizer)
+            seen.append(copy.deepcopy(treated.model.state_dict()))
+    treated.finish()
+    for name in ("0.weight", "1.running_mean"):
+        mean = torch.stack([state[name] for state in seen]).mean(0)
+        torch.testing.assert_close(treated.model.state_dict()[name], mean)
+
+
 def test_tied_weights_stay_tied():
     model = nn.Sequential(nn.Linear(6, 6, bias=False), nn.Linear(6, 6, bias=False), nn.Linear(6, 3))
     model[1].weight = model[0].weight

@@ -31,7 +31,6 @@ class Step:
         recipe: What to do.
         model: The treated model, of whose parameters the optimizer holds some.
         tally: Counts what was done.
-        buffers: Whether the buffers of the model are averaged here: by one step only.
         notice: Called with the number of steps after each.
     """
 
@@ -41,7 +40,6 @@ class Step:
         model: nn.Module,
         tally: Tally,
         *,
-        buffers: bool,
         notice: Callable[[int], None],
     ) -> None:
         self._recipe = recipe
@@ -49,14 +47,17 @@ class Step:
         self._names = {id(p): name for name, p in model.named_parameters()}
         self._layout = Layout.of(model)
         self._tally = tally
-        self._buffers = buffers
         self._notice = notice
         self._memory: Memory = {}
         self._count = 0
+        self.holds: frozenset[str] = frozenset()
         self.averages: Tensors = {}
+        self.averages_buffers = True
 
     def attach(self, optimizer: Optimizer) -> None:
         """Act in every step of an optimizer from now on."""
+        held = (id(p) for group in optimizer.param_groups for p in group["params"])
+        self.holds = frozenset(self._names[number] for number in held if number in self._names)
         optimizer.register_step_pre_hook(BeforeStep(self))
         optimizer.register_step_post_hook(AfterStep(self))
 
@@ -121,7 +122,7 @@ class Step:
             for p in group["params"]
             if p.requires_grad and id(p) in self._names
         }
-        if self._buffers:
+        if self.averages_buffers:
             held.update(floating_buffers(self._model))
         averages = self._recipe.average(self.averages, held, self._count)
         if skipped is not None and self.averages:

@@ -91,9 +91,11 @@ class Treated:
             options: Handed on to the factory.
         """
         optimizer = factory(self.model.parameters(), **options)
-        first = not self._steps
-        step = Step(self.recipe, self.model, self._tally, buffers=first, notice=self._notice)
+        step = Step(self.recipe, self.model, self._tally, notice=self._notice)
         step.attach(optimizer)
+        # An optimizer that takes over from an earlier one begins anew.
+        self._steps = [earlier for earlier in self._steps if not earlier.holds <= step.holds]
+        step.averages_buffers = not self._steps
         self._steps.append(step)
         return optimizer
 

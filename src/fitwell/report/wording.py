@@ -46,7 +46,7 @@ REMEDY_WORDS = {
     "PercentileClip": "scales a gradient down when its norm is large against those seen before",
     "Augment": "shows varied copies of the training rows, so that they cannot be learned by heart",
     "Mixup": "trains on mixtures of pairs of rows and of their targets",
-    "CutMix": "trains on images with a patch of another image pasted in",
+    "CutMix": "trains on rows with a part of another row pasted in, and mixes their losses alike",
     "LabelSmoothing": "asks for a little less than certainty in the right class",
     "Shrink": "makes the hidden layers narrower: less room to learn rows by heart",
     "Prune": "removes the weights that matter least",
