@@ -12,15 +12,17 @@ from fitwell.interfaces import Remedy
 from fitwell.records import RemedySpec
 from fitwell.remedies.activation import Activation
 from fitwell.remedies.augment import Augment
+from fitwell.remedies.batch_norm import BatchNorm
 from fitwell.remedies.clip_norm import ClipNorm
 from fitwell.remedies.clip_value import ClipValue
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
+from fitwell.remedies.group_norm import GroupNorm
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
 from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
-from fitwell.remedies.normalization import BatchNorm, LayerNorm
+from fitwell.remedies.layer_norm import LayerNorm
 from fitwell.remedies.shrink import Shrink
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "ClipValue",
     "Dropout",
     "EarlyStopping",
+    "GroupNorm",
     "Initialization",
     "LabelSmoothing",
     "LayerNorm",
@@ -47,7 +50,7 @@ REMEDIES: Mapping[str, type[Remedy]] = MappingProxyType(
         remedy.__name__: remedy
         for remedy in (
             *(Activation, Augment, BatchNorm, ClipNorm, ClipValue, Dropout, EarlyStopping),
-            *(Initialization, L1, L2, LabelSmoothing, LayerNorm, Shrink),
+            *(GroupNorm, Initialization, L1, L2, LabelSmoothing, LayerNorm, Shrink),
         )
     }
 )
