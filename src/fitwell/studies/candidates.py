@@ -23,6 +23,7 @@ LADDERS: Mapping[str, tuple[str, Any, tuple[Any, ...]]] = {
     "ClipNorm": ("max_norm", 1.0, (0.1, 0.3, 1.0, 3.0, 10.0)),
     "ClipValue": ("max_value", 0.5, (0.02, 0.1, 0.5, 2.0)),
     "Dropout": ("rate", 0.5, (0.1, 0.2, 0.35, 0.5, 0.65)),
+    "GroupNorm": ("groups", 32, (1, 4, 8, 32)),
     "Initialization": ("scheme", "auto", ("auto", "orthogonal")),
     "L1": ("strength", 1e-4, (1e-4, 1e-3, 1e-2, 1e-1)),
     "L2": ("strength", 1e-2, (1e-3, 1e-2, 1e-1, 0.5, 2.0)),
@@ -37,6 +38,7 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("Activation", "Initialization"),
         ("BatchNorm",),
         ("Activation", "Initialization", "LayerNorm"),
+        ("Activation", "Initialization", "GroupNorm"),
     ),
     "exploding_gradients": (
         ("ClipNorm", "Initialization"),
@@ -65,7 +67,7 @@ STARTS: Mapping[str, Mapping[str, Any]] = {
 FIRST = 8
 """Recipes of the first generation; what is not among them comes in as a variation."""
 
-APART = (frozenset({"BatchNorm", "LayerNorm"}), frozenset({"ClipNorm", "ClipValue"}))
+APART = (frozenset({"BatchNorm", "GroupNorm", "LayerNorm"}), frozenset({"ClipNorm", "ClipValue"}))
 """Remedies that stand in for each other: a recipe holds one of them at most."""
 
 NOT_SEARCHED = frozenset({"EarlyStopping"})
