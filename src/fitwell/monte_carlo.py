@@ -58,7 +58,8 @@ class MonteCarlo:
 
     def entropy(self, axis: int = 1) -> Tensor:
         """Return the entropy of the mean probabilities, in nats: all the uncertainty there is."""
-        return torch.special.entr(self.probabilities(axis)).sum(self._place(axis))
+        entropies: Tensor = torch.special.entr(self.probabilities(axis))
+        return entropies.sum(self._place(axis))
 
     def mutual_information(self, axis: int = 1) -> Tensor:
         """Return how much of the entropy comes of the network, and not of the classes, in nats.
@@ -147,11 +148,11 @@ def _dropping(model: nn.Module) -> Iterator[Callable[[], bool]]:
 def _drops_inside(module: nn.Module) -> bool:
     """Whether training a module means nothing but dropout, inside a kernel or step by step."""
     if isinstance(module, nn.MultiheadAttention):
-        return module.dropout > 0
+        return bool(module.dropout > 0)
     if not isinstance(module, nn.RNNBase):
         return False
     between = module.dropout > 0 and module.num_layers > 1
-    return between or getattr(module, "variational", 0.0) > 0
+    return between or bool(getattr(module, "variational", 0.0) > 0)
 
 
 @final

@@ -58,7 +58,7 @@ class Equations:
         self.hidden = self.w_hh.shape[0]
         gated = GATES[mode] * self.hidden
         # The candidate of a GRU is normalised by itself, since its part of the state is gated.
-        self.parts = (2 * self.hidden, self.hidden) if mode == "GRU" else (gated,)
+        self.parts = [2 * self.hidden, self.hidden] if mode == "GRU" else [gated]
         steps = {"LSTM": self._lstm, "GRU": self._gru}
         self.step: Callable[[Tensor, Sequence[Tensor], Tensor], tuple[Tensor, ...]]
         self.step = steps.get(mode, self._rnn)
@@ -81,9 +81,9 @@ class Equations:
         assert self.eps is not None
         if len(self.parts) == 1:
             return F.layer_norm(value, self.parts, gain, bias, self.eps)
-        gains = gain.split(self.parts)
-        biases = bias.split(self.parts) if bias is not None else (None, None)
-        values = value.split(self.parts, -1)
+        gains = torch.split(gain, self.parts)
+        biases = torch.split(bias, self.parts) if bias is not None else (None, None)
+        values = torch.split(value, self.parts, -1)
         return torch.cat(
             [
                 F.layer_norm(v, (n,), g, b, self.eps)
@@ -116,8 +116,8 @@ class Equations:
             held = F.linear(seen, self.w_hh.t(), self.b_hh)
         else:
             held = self._normed(seen @ self.w_hh, "hh")
-        gates, given_new = given.split((2 * self.hidden, self.hidden), -1)
-        held_gates, held_new = held.split((2 * self.hidden, self.hidden), -1)
+        gates, given_new = torch.split(given, self.parts, -1)
+        held_gates, held_new = torch.split(held, self.parts, -1)
         reset, stay = torch.sigmoid(gates + held_gates).chunk(2, -1)
         new = torch.tanh(given_new + reset * held_new)
         return (new + stay * (state[0] - new),)
@@ -262,14 +262,16 @@ class Recurrent(nn.RNNBase):
             if layer and self.dropout:
                 data = F.dropout(data, self.dropout, self.training)
             if rate:
-                data = data * _spread(F.dropout(data.new_ones(sizes[0], data.shape[1]), rate), sizes)
+                data = data * _spread(
+                    F.dropout(data.new_ones(sizes[0], data.shape[1]), rate), sizes
+                )
             outputs = []
             for number in range(layer * directions, (layer + 1) * directions):
                 suffix = self.suffixes[number]
                 equations = Equations(self, self.mode, suffix, self.eps if self.norm else None)
                 first = tuple(s[number] for s in state)
                 mask = F.dropout(torch.ones_like(first[0]), rate) if rate else None
-                given = equations.project(data).split(sizes)
+                given = torch.split(equations.project(data), sizes)
                 output, last = _steps(equations, given, first, mask, suffix.endswith("_reverse"))
                 outputs.append(output)
                 lasts.append(last)

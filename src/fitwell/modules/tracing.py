@@ -161,6 +161,7 @@ def call_in(graph: fx.Graph, function: str, order: int) -> fx.Node:
     Raises:
         RuntimeError: If there are not so many, or it is a dropout that acts in evaluation too.
     """
+    calls: list[fx.Node]
     calls = [node for node in graph.nodes if function_name(node) == function]
     if len(calls) <= order:
         raise RuntimeError(f"its trace calls {function} {len(calls)} times")

@@ -119,9 +119,7 @@ def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple
     return kept
 
 
-def _possible(
-    model: nn.Module, edits: tuple[Edit, ...], example_input: object
-) -> tuple[Edit, ...]:
+def _possible(model: nn.Module, edits: tuple[Edit, ...], example_input: object) -> tuple[Edit, ...]:
     """Leave out optional edits that cannot be done; if none remains, keep all: they say why."""
     kept = tuple(
         edit

@@ -129,19 +129,22 @@ class Dropout(Remedy):
 
     def _there(self, anatomy: Anatomy) -> Iterator[Edit]:
         """Yield what gives its rate to dropout that is there."""
-        for node in anatomy.of_role(Role.DROPOUT):
-            if node.functional:
-                nodes = site(anatomy, node)
-                kind = self._wanted(anatomy, nodes, _FUNCTIONS.get(node.kind, ""))
-                attending = any(p.role == Role.ATTENTION for p in anatomy.producers(node))
-                if node is nodes[0] and node.kind in _FUNCTIONS and kind and not attending:
-                    yield _call(node, self._spec(kind))
-            elif node.call == 0:
-                kind = self._wanted(anatomy, calls(anatomy, node.path), node.kind)
-                if kind == node.kind:
-                    yield Configure(node.path, "p", self.rate)
-                elif kind:
-                    yield Replace(node.path, self._spec(kind))
+        found = anatomy.of_role(Role.DROPOUT)
+        for node in found:
+            if node.functional or node.call:
+                continue
+            kind = self._wanted(anatomy, calls(anatomy, node.path), node.kind)
+            if kind == node.kind:
+                yield Configure(node.path, "p", self.rate)
+            elif kind:
+                yield Replace(node.path, self._spec(kind))
+        # Of the calls of one function the last is replaced first: the others keep their number.
+        for node in reversed([node for node in found if node.kind in _FUNCTIONS]):
+            nodes = site(anatomy, node)
+            kind = self._wanted(anatomy, nodes, _FUNCTIONS[node.kind])
+            attending = any(p.role == Role.ATTENTION for p in anatomy.producers(node))
+            if node is nodes[0] and kind and not attending:
+                yield _call(node, self._spec(kind))
 
     def _missing(self, anatomy: Anatomy) -> Iterator[Edit]:
         """Yield what drops after the hidden activations that no dropout follows."""
@@ -199,7 +202,7 @@ def _call(node: Node, spec: ModuleSpec, *, follow: bool = False) -> ReplaceCall:
 
 
 def _feeding(anatomy: Anatomy, node: Node) -> Node | None:
-    """Return the module before a function, if dropout after it is the same as after the function."""
+    """Return the module before a function, if dropout after the one is as after the other."""
     feeding = anatomy.producers(node)
     if node.slug not in _SCALING or len(feeding) != 1 or len(site(anatomy, node)) != 1:
         return None
