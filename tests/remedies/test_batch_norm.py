@@ -130,3 +130,20 @@ def test_recurrent_networks_are_refused_with_the_reason():
 def test_a_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(ThresholdError, match="momentum"):
         BatchNorm(momentum)
+
+
+class GraphNet(nn.Module):
+    """The product with the edges stands between a layer and its activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.out = nn.Linear(6, 5), nn.Linear(5, 2)
+        self.register_buffer("edges", torch.eye(16) + torch.eye(16).roll(1, 0))
+
+    def forward(self, x):
+        return self.out(torch.relu(self.edges @ self.one(x)))
+
+
+def test_a_layer_of_a_graph_network_is_normalised_before_the_edges():
+    names = [name for name, _ in treated(GraphNet()).one.named_children()]
+    assert names == ["layer", "norm"]
