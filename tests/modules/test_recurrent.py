@@ -276,6 +276,14 @@ def test_plain_dropout_between_the_layers_is_that_of_torch():
     assert not torch.allclose(ours(x)[0], with_dropout)
 
 
+def test_plain_dropout_leaves_the_input_of_the_first_layer_alone():
+    net = Recurrent("LSTM", 3, 4, num_layers=2, dropout=0.99, norm=True)
+    x = torch.randn(5, 2, 3)
+    first = Recurrent("LSTM", 3, 4, norm=True)
+    first.load_state_dict({k: v for k, v in net.state_dict().items() if k.endswith("_l0")})
+    assert torch.equal(net(x)[1][0][0], first(x)[1][0][0])
+
+
 def test_it_copies_pickles_and_moves_like_torchs():
     net = Recurrent("LSTM", 3, 4, norm=True, variational=0.2).eval()
     x = torch.randn(2, 5, 3)

@@ -115,6 +115,19 @@ def test_steps_of_a_sequence_take_none():
         treated(mlp(), torch.randn(2, 7, 6))
 
 
+def test_steps_that_were_flattened_into_rows_take_none_either():
+    class Flattened(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = mlp()
+
+        def forward(self, x):
+            return self.net(x.flatten(0, 1)).view(*x.shape[:2], -1)
+
+    with pytest.raises(NotApplicable, match=r"net\.0 works on 14 rows that are not the samples"):
+        treated(Flattened(), torch.randn(2, 7, 6))
+
+
 def test_a_layer_called_several_times_takes_none():
     layer, act = nn.Linear(6, 6), nn.ReLU()
     with pytest.raises(NotApplicable, match="called several times"):

@@ -20,7 +20,8 @@ class BatchNorm(Remedy):
     Each unit (or channel) gets mean β and deviation γ, both learned: from the batch in training,
     from moving averages in evaluation. It stands after linear layers and convolutions that lead
     to an activation; not after the output, a recurrent layer, a layer that is called several times
-    in one pass, or a linear layer over the steps of a sequence, whose statistics would be mixed.
+    in one pass, or a linear layer over the steps of a sequence, flattened into rows or not: their
+    statistics would be mixed.
 
     Normalisation by groups or by instance (axis 1 holds the channels), and over the features of
     plain rows, is swapped for it; γ and β are kept. That of the steps of a sequence is not.
@@ -57,6 +58,11 @@ class BatchNorm(Remedy):
             return "is recurrent: the statistics of its state differ from step to step"
         if place.is_sequence:
             return "works on sequences, whose steps would share one statistic: use LayerNorm"
+        if place.space == 0 and not place.samples:
+            return (
+                f"works on {place.node.shape[0]} rows that are not the samples, as flattened steps "
+                "or parts of a batch: use LayerNorm"
+            )
         if place.calls > 1:
             return "is called several times, each with statistics of its own: use LayerNorm"
         if place.space > 3:

@@ -37,6 +37,8 @@ class Place:
         units: Number of features or channels.
         last: Whether they lie on the last axis and not on axis 1; the type of the layer says so.
         calls: How often it runs in one pass.
+        samples: Whether axis 0 counts the samples, as it does in an output of the network; not
+            where the steps of sequences were flattened into rows.
     """
 
     node: Node
@@ -44,6 +46,7 @@ class Place:
     units: int
     last: bool
     calls: int
+    samples: bool
 
     @property
     def space(self) -> int:
@@ -101,6 +104,7 @@ def edits_for(
 
 def _places(anatomy: Anatomy) -> Iterator[tuple[Node, Place | str]]:
     """Yield every node concerned, as a place or with the reason why it is none."""
+    rows = {shape[0] for shape in anatomy.outputs if shape}
     for node in anatomy.nodes:
         if node.call or node.role not in (*LAYER_ROLES, Role.NORMALIZATION):
             continue
@@ -108,7 +112,8 @@ def _places(anatomy: Anatomy) -> Iterator[tuple[Node, Place | str]]:
         if isinstance(found, str):
             yield node, found
         else:
-            yield node, Place(node, *found, len(calls(anatomy, node.path)))
+            samples = not rows or node.shape[0] in rows
+            yield node, Place(node, *found, len(calls(anatomy, node.path)), samples)
 
 
 def _known(node: Node) -> tuple[str, int, bool] | str:
