@@ -105,6 +105,26 @@ def test_libraries_own_forms_of_torchs_modules_are_known():
     assert found.nodes[0].settings["out_features"] == 6
 
 
+def test_buffers_are_no_input_of_the_network():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+            self.register_buffer("shift", torch.ones(4))
+            self.register_buffer("ids", torch.arange(3))
+
+        def forward(self, x):
+            return self.a(x) + self.shift + self.ids[:1]
+
+    nodes = anatomy.inspect(Shifted(), torch.randn(2, 4)).nodes
+    assert [(n.kind, n.inputs, n.role) for n in nodes] == [
+        ("Linear", (-1,), Role.LAYER),
+        ("add", (0,), Role.OTHER),
+        ("getitem", (), Role.SHAPE),
+        ("add", (1, 2), Role.ADD),
+    ]
+
+
 def test_a_function_knows_its_line_and_how_often_it_was_called_before():
     class Twice(nn.Module):
         def __init__(self):

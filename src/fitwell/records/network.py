@@ -177,6 +177,12 @@ class Anatomy:
         """Return the nodes of the given roles, in order."""
         return tuple(node for node in self.nodes if node.role in roles)
 
+    def __str__(self) -> str:
+        """Draw it from top to bottom, with a rail for every live branch."""
+        from fitwell.records.drawing import text_of  # it draws what is defined here
+
+        return text_of(self)
+
 
 @final
 @dataclass(frozen=True)

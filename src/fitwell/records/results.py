@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias, final
 
 from fitwell.records.findings import Diagnosis, RemedySpec
+from fitwell.records.network import Anatomy
 from fitwell.records.trace import Trace
 
 Outcome: TypeAlias = Literal["helps", "hurts", "no evidence"]
@@ -142,6 +143,7 @@ class TaskRecord:
         network: One line on the network's shape.
         notes: What was done to the data, as sentences.
         fingerprint: Digest of the data.
+        anatomy: What the network is made of; None where it was not recorded.
     """
 
     name: str
@@ -155,6 +157,7 @@ class TaskRecord:
     network: str
     notes: tuple[str, ...]
     fingerprint: str
+    anatomy: Anatomy | None = None
 
 
 @final

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.report.network_lines import NetworkLines
 from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
 from fitwell.report.series import Point, band, best_trials
 from fitwell.report.tables import (
@@ -58,9 +59,20 @@ def study_story(study: StudyRecord) -> RenderableType:
     )
 
 
-def diagnosis_story(task: TaskRecord, diagnosis: Diagnosis) -> RenderableType:
-    """Tell what was found in one run, and what was done to the data before it."""
-    return Group(task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes))
+def diagnosis_story(
+    task: TaskRecord, diagnosis: Diagnosis, *, network: bool = False
+) -> RenderableType:
+    """Tell what was found in one run, and what was done to the data before it.
+
+    Args:
+        task: What was trained.
+        diagnosis: What was found.
+        network: Whether the network is drawn before.
+    """
+    parts = [task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes)]
+    if network and task.anatomy is not None:
+        parts[1:1] = [Text(), NetworkLines(task.anatomy)]
+    return Group(*parts)
 
 
 def task_line(task: TaskRecord) -> RenderableType:
