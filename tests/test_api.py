@@ -12,12 +12,12 @@ from fitwell import errors, records, remedies
 def test_the_public_names_are_pinned():
     assert set(fitwell.__all__) == {
         *("Cure", "Diagnosis", "Finding", "FitwellError", "NotApplicable", "Recipe", "RemedySpec"),
-        *("Study", "Task", "Trace", "Treated", "Verdict"),
-        *("compare", "cure", "preflight", "remedies", "watch"),
+        *("LearningCurve", "Study", "Task", "Trace", "Treated", "Verdict"),
+        *("compare", "cure", "learning_curve", "preflight", "remedies", "watch"),
     }
 
 
-@pytest.mark.parametrize("name", ["compare", "cure", "preflight", "watch"])
+@pytest.mark.parametrize("name", ["compare", "cure", "learning_curve", "preflight", "watch"])
 def test_the_verbs_are_functions_and_not_the_modules_of_the_same_name(name):
     assert callable(getattr(fitwell, name))
 

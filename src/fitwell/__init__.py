@@ -9,8 +9,8 @@ from fitwell.cure import Cure, cure
 from fitwell.errors import FitwellError, NotApplicable
 from fitwell.preflight import preflight
 from fitwell.recipe import Recipe, Treated
-from fitwell.records import Diagnosis, Finding, RemedySpec, Trace, Verdict
-from fitwell.studies import Study, compare
+from fitwell.records import Diagnosis, Finding, LearningCurve, RemedySpec, Trace, Verdict
+from fitwell.studies import Study, compare, learning_curve
 from fitwell.tasks import Task
 from fitwell.watch import watch
 
@@ -21,6 +21,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FitwellError",
+    "LearningCurve",
     "NotApplicable",
     "Recipe",
     "RemedySpec",
@@ -31,6 +32,7 @@ __all__ = [
     "Verdict",
     "compare",
     "cure",
+    "learning_curve",
     "preflight",
     "remedies",
     "watch",
