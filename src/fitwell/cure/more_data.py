@@ -46,8 +46,11 @@ def keep_room(task: Task, diagnosis: Diagnosis, budget: Budget, cost: float) -> 
         budget: What the cure may spend.
         cost: Seconds of one run, over the number of workers.
     """
-    if "overfitting" in diagnosis.conditions and _too_small(task) is None:
-        any(budget.set_aside(len(plan.jobs), len(plan.jobs) * cost) for plan in _plans(task, 1.0))
+    if "overfitting" not in diagnosis.conditions or _too_small(task) is not None:
+        return
+    for plan in _plans(task, rate=1.0):
+        if budget.set_aside(len(plan.jobs), len(plan.jobs) * cost):
+            return
 
 
 def outlook(bench: Bench, diagnosis: Diagnosis, rate: float, cost: float) -> Outlook:
@@ -67,16 +70,24 @@ def outlook(bench: Bench, diagnosis: Diagnosis, rate: float, cost: float) -> Out
     why = _too_small(bench.task)
     if why is not None:
         return Outlook(None, why)
-    for plan in _plans(bench.task, rate):
-        missing = sum(bench.store.get(job) is None for job in plan.jobs)
-        if bench.budget is None or bench.budget.can_follow(len(plan.jobs), missing * cost * MARGIN):
-            bench.progress.stage("measuring what more data would give", len(plan.jobs))
-            return Outlook(measure(bench, plan))
-    return Outlook(
-        None,
-        f"No learning curve was measured: its {len(plan.jobs)} runs did not fit into the budget; "
-        "allow more, or call fitwell.learning_curve.",
-    )
+    plans = list(_plans(bench.task, rate))
+    fitting = [plan for plan in plans if _has_room(bench, plan, cost)]
+    if not fitting:
+        return Outlook(
+            None,
+            f"No learning curve was measured: its {len(plans[-1].jobs)} runs did not fit into the "
+            "budget; allow more, or call fitwell.learning_curve.",
+        )
+    bench.progress.stage("measuring what more data would give", len(fitting[0].jobs))
+    try:
+        return Outlook(measure(bench, fitting[0]))
+    except TaskError as error:
+        return Outlook(None, str(error))
+
+
+def _has_room(bench: Bench, plan: Design, cost: float) -> bool:
+    missing = sum(bench.store.get(job) is None for job in plan.jobs)
+    return bench.budget is None or bench.budget.can_follow(len(plan.jobs), missing * cost * MARGIN)
 
 
 def _plans(task: Task, rate: float) -> Iterator[Design]:

@@ -116,7 +116,7 @@ class Augmented:
         remedy: The augmentation.
         per_seed: The metric on validation of every run.
         gain: Improvement, positive is better.
-        cost: Training time as a multiple of the untreated network's.
+        cost: Training time as a multiple of the untreated network's, of the shortest runs.
         worth: The number of rows that would give as much; None where no gain was shown.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import final
 
 import numpy as np
@@ -25,7 +25,7 @@ from fitwell.records import (
 )
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import Executor, InProcess, executor_for
-from fitwell.studies.power_law import Fit, Interval, fit_power_law
+from fitwell.studies.power_law import Fit, fit_power_law
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.statistics import paired_effect
 from fitwell.studies.store import Done, Memory, Refusal
@@ -187,6 +187,9 @@ def measure(bench: Bench, plan: Design) -> LearningCurve:
     Args:
         bench: Does the runs; what it has done already is looked up.
         plan: What is trained.
+
+    Raises:
+        TaskError: If the network cannot be trained on fewer rows.
     """
     task = bench.task
     done = bench.run(plan.jobs)
@@ -241,10 +244,12 @@ class Scale:
 
     def fit(self, points: Sequence[CurvePoint]) -> Fit:
         """Fit a power law to the errors at these sizes."""
+        errors = [[self.error(score) for score in point.per_seed] for point in points]
+        known = self.metric in BEST_IS_ONE | BEST_IS_ZERO
         return fit_power_law(
             [point.rows for point in points],
-            [[self.error(score) for score in point.per_seed] for point in points],
-            bounded=self.metric in BEST_IS_ONE | BEST_IS_ZERO,
+            errors,
+            bounded=known and min(map(min, errors)) >= 0,  # a user's own may share the name
             step=1 / self.validation_rows if self.metric in SHARE_METRICS else 0.0,
         )
 
@@ -255,10 +260,10 @@ class Scale:
         return Forecast(rows, self.error(found.value), ends[0], ends[1])
 
 
-def back_test(scale: Scale, points: Sequence[CurvePoint]) -> BackTest:
-    """Predict the last point from those with at most half of its rows."""
+def back_test(scale: Scale, points: Sequence[CurvePoint], *, most: float = HALF) -> BackTest:
+    """Predict the last point from those with at most a share of its rows, two at least."""
     whole = points[-1]
-    smaller = [point for point in points if point.share <= HALF]
+    smaller = [point for point in points if point.share <= most]
     largest = smaller[-1]
     slope, offset = np.polyfit(
         np.log([point.rows for point in smaller]), [point.mean for point in smaller], 1
@@ -300,16 +305,18 @@ def _worth(fit: Fit, gain: Effect, before: Sequence[float], after: Sequence[floa
     differences = [b - a for a, b in zip(before, after, strict=True)]
     error = stdev(differences) / math.sqrt(len(differences))
     found = fit.worth(gain.mean, error, len(differences))
-    return RowsWorth(*(None if t > MOST_TIMES else t for t in _numbers(found)))
-
-
-def _numbers(found: Interval) -> tuple[float, float, float]:
-    return found.value, found.low, found.high
+    times = (found.value, found.low, found.high)
+    return RowsWorth(*(None if t > MOST_TIMES else t for t in times))
 
 
 def _runs(done: Mapping[Job, Done], jobs: Sequence[Job]) -> list[RunRecord]:
-    """Return the runs of jobs: an untreated network refuses nothing."""
-    return [run for job in jobs if isinstance(run := done[job], RunRecord)]
+    runs = []
+    for job in jobs:
+        result = done[job]
+        if isinstance(result, Refusal):
+            raise TaskError(f"A learning curve cannot be measured: {result.reason}")
+        runs.append(result)
+    return runs
 
 
 def _scores(done: Mapping[Job, Done], jobs: Sequence[Job]) -> tuple[float, ...]:
@@ -317,4 +324,5 @@ def _scores(done: Mapping[Job, Done], jobs: Sequence[Job]) -> tuple[float, ...]:
 
 
 def _seconds(done: Mapping[Job, Done], jobs: Sequence[Job]) -> float:
-    return fmean(run.seconds for run in _runs(done, jobs))
+    """Return how long the shortest run took: others may have waited for something."""
+    return min(run.seconds for run in _runs(done, jobs))

@@ -25,8 +25,8 @@ USUAL_EXPONENT = 0.5
 large networks (Hestness et al.) to 1 and more for small models (Viering & Loog)."""
 SPREAD = 0.6
 """Standard deviation of the exponent's logarithm around it: 95 % lie between 0.15 and 1.6."""
-EXPONENTS: Floats = np.geomspace(0.05, 3.0, 60)
-"""The exponents that a fit chooses from, 7 % apart."""
+EXPONENTS: Floats = np.geomspace(0.05, 3.0, 240)
+"""The exponents that a fit chooses from, 2 % apart."""
 DRAWS = 1000
 """Fits to redrawn scores that an interval is made of."""
 POOLED = 3.0

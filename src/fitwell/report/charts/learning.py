@@ -75,8 +75,10 @@ def _panel(curve: LearningCurve) -> Spec:
         ),
     ]
     if curve.augmented is not None:
-        given = alt.Chart(alt.Data(values=[{"score": mean(curve.augmented.per_seed)}]))
-        layers.insert(0, given.mark_rule(style="kept").encode(y=y))
+        values = [{"score": mean(curve.augmented.per_seed), "name": "with augmentation"}]
+        given = alt.Chart(alt.Data(values=values))
+        words = given.mark_text(style="name", dy=-9).encode(x=alt.value(4), y=y, text="name:N")
+        layers = [given.mark_rule(style="kept").encode(y=y), *layers, words]
     return sized(alt.layer(*layers), 280)
 
 
