@@ -52,7 +52,8 @@ def cure(
         budget: Wall time from the first run to the verdict, as ``"2min"``, which is the default
             where ``runs`` is not given either. At least 40 % of it is kept for the proof.
         runs: Largest number of search runs; alone it means no limit of time, and then the same
-            call takes the same decisions on any machine.
+            call takes the same decisions on any machine. A fifth of the search at most, in runs
+            and in time, goes to a learning curve where overfitting is found.
         seeds: Fresh seeds of the proof, from 2 to 1000.
         out: Folder for the results, by default the next number under ``fitwell-runs/TASK/``. An
             unfinished one of the same task and options is resumed.

@@ -16,7 +16,7 @@ from fitwell.records.learning_curve import (
     LearningCurve,
     PowerLaw,
     RowsWorth,
-    told,
+    curve_in_words,
 )
 from fitwell.records.network import (
     TRANSPARENT,
@@ -90,6 +90,6 @@ __all__ = [
     "Trace",
     "Trial",
     "Verdict",
+    "curve_in_words",
     "study_to_dict",
-    "told",
 ]

@@ -187,10 +187,10 @@ class LearningCurve:
         return data
 
     def __str__(self) -> str:
-        return " ".join(told(self, score=_score, gain=_gain))
+        return " ".join(curve_in_words(self, score=_score, gain=_gain))
 
 
-def told(
+def curve_in_words(
     curve: LearningCurve,
     *,
     score: Callable[[float], str],

@@ -15,7 +15,7 @@ from fitwell.records import (
     RemedySpec,
     TaskRecord,
     Verdict,
-    told,
+    curve_in_words,
 )
 from fitwell.report.numbers import (
     SHARES,
@@ -209,7 +209,7 @@ def cure_headline(record: CureRecord) -> Headline:
 
 def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:
     """Return what more rows and augmentation would give, and how far to believe it."""
-    return told(
+    return curve_in_words(
         curve,
         score=lambda value: score(value, curve.metric),
         gain=lambda value: change(value, curve.metric, unit=False),
