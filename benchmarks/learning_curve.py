@@ -18,7 +18,8 @@ from fitwell import tasks
 from fitwell.records import BackTest, LearningCurve
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import executor_for
-from fitwell.studies.learning_curve import Scale, back_test, design, measure
+from fitwell.studies.forecasting import Scale, back_test
+from fitwell.studies.learning_curve import design, measure
 from fitwell.studies.training import without_test
 
 SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)

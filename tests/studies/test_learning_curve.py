@@ -13,7 +13,8 @@ from fitwell.errors import BadInput, FitwellError, TaskError, ThresholdError
 from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies import InProcess, Processes, bench, learning_curve
 from fitwell.studies.bench import Bench
-from fitwell.studies.learning_curve import SHARES, Scale, back_test, design, measure
+from fitwell.studies.forecasting import Scale, back_test
+from fitwell.studies.learning_curve import SHARES, design, measure
 from fitwell.studies.store import Memory, Refusal
 from fitwell.studies.subsets import rows_of
 from fitwell.studies.training import Job, fit, without_test
