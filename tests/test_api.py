@@ -11,13 +11,16 @@ from fitwell import errors, records, remedies
 
 def test_the_public_names_are_pinned():
     assert set(fitwell.__all__) == {
-        *("Cure", "Diagnosis", "Finding", "FitwellError", "MonteCarlo", "NotApplicable", "Recipe"),
-        *("RemedySpec", "Study", "Task", "Trace", "Treated", "Verdict"),
-        *("compare", "cure", "monte_carlo", "preflight", "remedies", "watch"),
+        *("Cure", "Diagnosis", "Finding", "FitwellError", "LearningCurve", "MonteCarlo"),
+        *("NotApplicable", "Recipe", "RemedySpec", "Study", "Task", "Trace", "Treated", "Verdict"),
+        *("compare", "cure", "learning_curve", "monte_carlo", "preflight", "remedies", "watch"),
     }
 
 
-@pytest.mark.parametrize("name", ["compare", "cure", "monte_carlo", "preflight", "watch"])
+VERBS = ["compare", "cure", "learning_curve", "monte_carlo", "preflight", "watch"]
+
+
+@pytest.mark.parametrize("name", VERBS)
 def test_the_verbs_are_functions_and_not_the_modules_of_the_same_name(name):
     assert callable(getattr(fitwell, name))
 

@@ -10,8 +10,8 @@ from fitwell.errors import FitwellError, NotApplicable
 from fitwell.monte_carlo import MonteCarlo, monte_carlo
 from fitwell.preflight import preflight
 from fitwell.recipe import Recipe, Treated
-from fitwell.records import Diagnosis, Finding, RemedySpec, Trace, Verdict
-from fitwell.studies import Study, compare
+from fitwell.records import Diagnosis, Finding, LearningCurve, RemedySpec, Trace, Verdict
+from fitwell.studies import Study, compare, learning_curve
 from fitwell.tasks import Task
 from fitwell.watch import watch
 
@@ -22,6 +22,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FitwellError",
+    "LearningCurve",
     "MonteCarlo",
     "NotApplicable",
     "Recipe",
@@ -33,6 +34,7 @@ __all__ = [
     "Verdict",
     "compare",
     "cure",
+    "learning_curve",
     "monte_carlo",
     "preflight",
     "remedies",

@@ -22,6 +22,7 @@ from fitwell.report.charts import (
     Data,
     contributions_figure,
     gradient_figure,
+    learning_figure,
     loss_figure,
     scores_figure,
 )
@@ -40,6 +41,7 @@ from fitwell.report.series import best_trials
 from fitwell.report.wording import (
     condition_title,
     cure_headline,
+    curve_sentences,
     diagnosis_headline,
     loss_sentence,
     metric_title,
@@ -77,6 +79,8 @@ def cure_page(record: CureRecord) -> str:
         contributions=contributions_figure(task, record.contributions),
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
+        curve=learning_figure(record.learning_curve) if record.learning_curve else None,
+        outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
         tried=count(len(record.trials), "trial"),
         about=_about(task),

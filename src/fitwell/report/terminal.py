@@ -22,6 +22,7 @@ from fitwell.report.tables import (
 from fitwell.report.wording import (
     Headline,
     cure_headline,
+    curve_sentences,
     loss_sentence,
     metric_title,
     remedy_label,
@@ -43,6 +44,9 @@ def cure_story(record: CureRecord) -> RenderableType:
     closing = Text(f"{count(record.runs, 'run')} in {duration(record.seconds)}", style="dim")
     verdict = Group(verdict_lines(cure_headline(record)), closing)
     steps.append(_step(5, "Verdict", verdict))
+    if record.learning_curve is not None:
+        sentences = curve_sentences(record.learning_curve)
+        steps.append(Group(Text(), *(Text(printable(sentence)) for sentence in sentences)))
     steps.extend(_notes([*record.task.notes, *record.notes]))
     return Group(*steps)
 

@@ -11,9 +11,11 @@ from fitwell.records import (
     CureRecord,
     Diagnosis,
     Finding,
+    LearningCurve,
     RemedySpec,
     TaskRecord,
     Verdict,
+    curve_in_words,
 )
 from fitwell.report.numbers import (
     SHARES,
@@ -203,6 +205,16 @@ def cure_headline(record: CureRecord) -> Headline:
         return Headline(nothing, sentence, "good")
     sentence = f"Nothing that was tried beat the untreated network on validation data: {now}."
     return Headline(nothing, sentence, "neutral")
+
+
+def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:
+    """Return what more rows and augmentation would give, and how far to believe it."""
+    return curve_in_words(
+        curve,
+        score=lambda value: score(value, curve.metric),
+        gain=lambda value: change(value, curve.metric, unit=False),
+        unit=" points" if curve.metric in SHARES else "",
+    )
 
 
 def diagnosis_headline(diagnosis: Diagnosis) -> Headline:
