@@ -59,7 +59,7 @@ def test_a_shared_module_stays_shared():
 def test_a_module_that_also_serves_the_output_keeps_its_kind():
     act = nn.Sigmoid()
     net = nn.Sequential(nn.Linear(4, 4), act, nn.Linear(4, 1), act)
-    with pytest.raises(NotApplicable, match="none is a hidden module"):
+    with pytest.raises(NotApplicable, match="found to replace between the layers"):
         treated(net, "relu")
 
 
@@ -105,10 +105,42 @@ class Functional(nn.Module):
         return self.b(torch.sigmoid(self.a(x)))
 
 
-def test_a_function_cannot_be_replaced_and_is_named():
-    with pytest.raises(NotApplicable, match="functional sigmoid") as refusal:
-        treated(nn.Sequential(Functional()), "relu")
-    assert str(refusal.value).splitlines()[0].startswith("No sigmoid or tanh activation found")
+def test_a_function_becomes_a_module_of_the_forward_that_calls_it():
+    net = Functional()
+    new = treated(nn.Sequential(net), "leaky_relu")
+    expected = net.b(torch.nn.functional.leaky_relu(net.a(X)))
+    assert isinstance(new[0].act, nn.LeakyReLU)
+    assert torch.equal(new(X), expected)
+
+
+class Deciding(Functional):
+    def forward(self, x):
+        x = torch.sigmoid(self.a(x))
+        return self.b(x if x.sum() > 0 else -x)
+
+
+def test_a_function_in_a_forward_that_cannot_be_traced_is_refused_with_file_and_line():
+    with pytest.raises(
+        NotApplicable, match=r"sigmoid called at .*test_activation.py:\d+"
+    ) as refusal:
+        treated(nn.Sequential(Deciding()), "relu")
+    assert "inputs to control flow" in str(refusal.value)
+
+
+def test_every_call_of_a_function_is_replaced_and_the_output_keeps_its_own():
+    class Deep(Functional):
+        def __init__(self):
+            super().__init__()
+            self.c = nn.Linear(4, 4)
+
+        def forward(self, x):
+            x = torch.sigmoid(self.a(x))
+            return torch.sigmoid(self.b(torch.sigmoid(self.c(x))))
+
+    net = Deep()
+    new = treated(net, "relu")
+    expected = torch.sigmoid(net.b(torch.relu(net.c(torch.relu(net.a(X))))))
+    assert torch.allclose(new(X), expected)
 
 
 def test_the_inside_of_an_lstm_is_left_alone():
@@ -130,11 +162,10 @@ def test_an_unknown_kind_and_a_slope_without_use_are_refused():
 
 
 class Refused(Gated):
-    """Nothing can be replaced: a gate, a function, and the output."""
+    """Nothing can be replaced: a gate, and the output."""
 
     def forward(self, x):
-        hidden = torch.tanh(self.value(x)) + 1
-        return self.act(self.out((hidden + x) * self.squash(self.gate(x))))
+        return self.act(self.out((self.value(x) + x) * self.squash(self.gate(x))))
 
 
 def test_a_refusal_says_of_each_activation_why_it_stays():
@@ -143,4 +174,3 @@ def test_a_refusal_says_of_each_activation_why_it_stays():
     message = str(refusal.value)
     assert "Sigmoid (squash) serves as a gate" in message
     assert "Tanh (act) serves the output" in message
-    assert "tanh (the network's own forward) is a function" in message

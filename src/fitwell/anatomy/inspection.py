@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from fitwell.anatomy.recorder import Recorder
+from fitwell.anatomy.recorder import Recorder, tensors_in
 from fitwell.anatomy.roles import activation_name
 from fitwell.records import Anatomy, LayerFact, Node, Role
 
@@ -71,8 +72,9 @@ def inspect(model: nn.Module, example_input: object) -> Anatomy:
         The nodes in the order in which they ran, and what fed what.
     """
     with undisturbed(model), Recorder(model) as recorder:
-        run(model, example_input)
-    return recorder.anatomy()
+        outputs = run(model, example_input)
+    shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(outputs))
+    return replace(recorder.anatomy(), outputs=shapes)
 
 
 def layer_facts(

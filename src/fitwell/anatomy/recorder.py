@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
@@ -17,10 +21,14 @@ from fitwell.anatomy.roles import (
     GATING,
     RESHAPING,
     function_role,
+    kind_of,
     module_role,
     settings,
 )
 from fitwell.records import Anatomy, Node, Role
+
+_NOT_THE_CALLER = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+"""Folders whose lines are not those of a network: torch's, and the recorder's."""
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:
@@ -75,7 +83,7 @@ class Recorder:
         self._producer: dict[int, int] = {}
         self._from_parameters: dict[int, tuple[str, ...]] = {}
         self._alive: list[object] = []
-        self._path: list[str] = [""]
+        self._running: list[tuple[str, Counter[str]]] = [("", Counter())]
         self._inside = 0
         self._handles: list[RemovableHandle] = []
         self._calls = _Calls(self._function_ran)
@@ -118,14 +126,14 @@ class Recorder:
 
     def module_entered(self, name: str, opaque: bool) -> None:
         """Note that a module begins to run."""
-        self._path.append(name)
+        self._running.append((name, Counter()))
         self._inside += opaque
 
     def module_left(
         self, name: str, role: Role | None, module: nn.Module, given: object, output: object
     ) -> None:
         """Note that a module has run; its output is None if it raised."""
-        self._path.pop()
+        self._running.pop()
         if role is None:
             return
         self._inside -= 1
@@ -135,7 +143,7 @@ class Recorder:
             self._from_parameters.get(id(parameter), (f"{name}.{own}",))[0]
             for own, parameter in module.named_parameters()
         )
-        self._add(name, type(module).__name__, role, given, output, parameters, settings(module))
+        self._add(name, kind_of(module), role, given, output, parameters, settings(module))
 
     def _function_ran(self, function: Callable[..., Any], given: object, output: object) -> None:
         if self._inside:
@@ -155,12 +163,14 @@ class Recorder:
         sources = len({self._producer.get(id(t), -1) for t in others})
         role = function_role(slug, sources, bool(used))
         owner = used[0].rpartition(".")[0] if role in (Role.LAYER, Role.RECURRENT) else None
-        path = self._path[-1] if owner is None else owner
+        calling, calls = self._running[-1]
+        path = calling if owner is None else owner
         kind, made_with = name.strip("_"), None
         if owner == "" and module_role(self._model) == role:
             # The network is a single layer: no hook stands on it, this call is the layer.
             kind, made_with = type(self._model).__name__, settings(self._model)
-        self._add(path, kind, role, given, output, tuple(used), made_with)
+        self._add(path, kind, role, given, output, tuple(used), made_with, order=calls[kind])
+        calls[kind] += 1
 
     def _add(
         self,
@@ -171,6 +181,8 @@ class Recorder:
         output: object,
         parameters: tuple[str, ...],
         made_with: Mapping[str, Any] | None,
+        *,
+        order: int = 0,
     ) -> None:
         taken = [t for t in tensors_in(given) if id(t) not in self._from_parameters]
         results = list(tensors_in(output))
@@ -187,6 +199,8 @@ class Recorder:
             parameters=parameters,
             call=self._count.get(key, 0),
             settings=made_with or {},
+            order=order,
+            source=_line_of_call() if made_with is None else "",
         )
         self._count[key] = node.call + 1
         self._nodes.append(node)
@@ -212,6 +226,14 @@ class _Leave:
 
     def __call__(self, module: nn.Module, args: object, kwargs: object, output: object) -> None:
         self._recorder.module_left(self._name, self._role, module, (args, kwargs), output)
+
+
+def _line_of_call() -> str:
+    """Return the line of the network's code that is running, as ``"model.py:12"``."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_NOT_THE_CALLER):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _with_context(anatomy: Anatomy, node: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,14 +77,50 @@ RESHAPING = frozenset(
 """Functions of shape alone: a gate is still a gate behind them."""
 
 
+_SPELLINGS = re.compile(
+    r"^(?:new|quick|fast|accurate|clipped|pytorch)?(\w+?)(?:tanh)?(?:activation)?$"
+)
+"""Names that libraries give their own classes of a known activation, as ``NewGELUActivation``."""
+
+
 def activation_name(node: Node | None) -> str:
     """Return the name of an activation as torch's functions spell it, or "" if it is none."""
     return ACTIVATION_NAMES.get(node.slug, "") if node is not None else ""
 
 
 def is_normalization(module: nn.Module) -> bool:
-    """Whether a module is a normalisation layer."""
-    return isinstance(module, _NORMALIZATIONS)
+    """Whether a module is a normalisation layer: torch's, or one that libraries write alike."""
+    return isinstance(module, _NORMALIZATIONS) or _is_own_normalization(module)
+
+
+def _is_own_normalization(module: nn.Module) -> bool:
+    """Whether a module without children is called a norm and holds a scale for each unit."""
+    if "norm" not in type(module).__name__.lower() or next(module.children(), None) is not None:
+        return False
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return bool(own) and all(tensor.dim() <= 1 for tensor in own)
+
+
+def _is_transposed_linear(module: nn.Module) -> bool:
+    """Whether a module is the linear layer of GPT-2: ``Conv1D``, its weight (inputs, units)."""
+    weight = getattr(module, "weight", None)
+    return type(module).__name__ == "Conv1D" and isinstance(weight, Tensor) and weight.dim() == 2
+
+
+def kind_of(module: nn.Module) -> str:
+    """Return the class of a module; for a library's own form of an activation, that of torch's."""
+    name = type(module).__name__
+    if module_role(module) != Role.ACTIVATION or name.lower() in ACTIVATION_NAMES:
+        return name
+    slug = _own_activation(module)
+    return next(kind for kind in vars(nn) if kind.lower() == slug)
+
+
+def _own_activation(module: nn.Module) -> str:
+    """Return the slug of the activation that a library's own class is, or ""."""
+    plain = next(module.children(), None) is None and next(module.parameters(), None) is None
+    found = _SPELLINGS.match(type(module).__name__.lower()) if plain else None
+    return found[1] if found and found[1] in ACTIVATION_NAMES else ""
 
 
 def module_role(module: nn.Module) -> Role | None:
@@ -98,6 +135,12 @@ def module_role(module: nn.Module) -> Role | None:
     for types, role in roles:
         if isinstance(module, types):
             return role
+    if _is_transposed_linear(module):
+        return Role.LAYER
+    if _is_own_normalization(module):
+        return Role.NORMALIZATION
+    if _own_activation(module):
+        return Role.ACTIVATION
     home = type(module).__module__
     if home.startswith("torch.nn.modules.") and next(module.children(), None) is None:
         slug = type(module).__name__.lower()
@@ -127,6 +170,9 @@ def settings(module: nn.Module) -> dict[str, Any]:
     """Constructor arguments of a module of torch, as far as it lists them."""
     names = [*getattr(type(module), "__constants__", ()), "p", "nonlinearity", "negative_slope"]
     found = {n: getattr(module, n) for n in names if hasattr(module, n)}
+    if _is_transposed_linear(module):
+        inputs, units = module.get_parameter("weight").shape
+        found |= {"in_features": inputs, "out_features": units, "transposed": True}
     if hasattr(module, "bias"):
         found["bias"] = isinstance(module.bias, Tensor) or bool(module.bias)
     return found

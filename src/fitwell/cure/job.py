@@ -22,7 +22,7 @@ from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Found, search
 from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
-from fitwell.studies.training import Job, without_test
+from fitwell.studies.training import Job, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
 
 CURED = "cured"
@@ -124,6 +124,8 @@ class Case:
             arms = [Arm(UNTREATED, rate=rate)]
             if winner is not None:
                 arms.append(Arm(CURED, winner.recipe, winner.rate))
+                for conflict in conflicts_of_recipe(self.task, winner.recipe):
+                    self.progress.say(conflict)
             self.progress.stage("proving on test data", len(arms) * self.seeds)
             study = prove(self.bench(self.task, executor), arms, range(self.seeds))
             finished = True

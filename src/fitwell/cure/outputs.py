@@ -6,6 +6,7 @@ import io
 import json
 import platform
 import shutil
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from fitwell.cure.source import treated_source
-from fitwell.recipe import Recipe
+from fitwell.recipe import ConflictWarning, Recipe
 from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.html import cure_page
 from fitwell.studies.bench import weights_name
@@ -70,7 +71,8 @@ def network(folder: Path, task: Task, arm: ArmRecord, run: RunRecord, *, device:
     file = folder / WEIGHTS / weights_name(run.arm, run.seed)
     if not file.exists():  # lost with an earlier process: the same run gives the same weights
         return fit(task, Job(arm.recipe, run.seed, run.rate), device=device).model.cpu()
-    with reproducible(run.seed):
+    with reproducible(run.seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConflictWarning)
         example = task.data.train.x[:EXAMPLE_ROWS]
         recipe = Recipe(*arm.recipe)
         model = recipe.apply(task.make_model(), example_input=example, seed=run.seed).model

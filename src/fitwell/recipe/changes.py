@@ -19,8 +19,10 @@ from fitwell.records import (
     Edit,
     Initialize,
     InsertAfter,
+    InsertBefore,
     ModuleSpec,
     Replace,
+    ReplaceCall,
 )
 
 _SEEDS_OF_A_RUN = 100
@@ -86,11 +88,11 @@ def operate(
             continue
         operation = Operation(name, edits, seed * _SEEDS_OF_A_RUN + int(remedy.stage))
         modules = list(model.modules())
-        moved = surgery.perform(model, edits, seed=operation.seed)
+        moved = surgery.perform(model, edits, seed=operation.seed, rows=example_input)
         keys = {old: moved.get(new, new) for old, new in keys.items()}
         after = _checked(model, name, example_input=example_input, before=before)
         _check_that_all_ran(model, name, modules, after)
-        items += [Change(name, _place(edit), _words(edit, before)) for edit in edits]
+        items += [Change(name, _place(edit) or "forward", _words(edit, before)) for edit in edits]
         done.append(operation)
         before = after
     moved = {old: new for old, new in keys.items() if old != new}
@@ -118,9 +120,9 @@ def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:
     if isinstance(edit, Configure):
         return False
     old = model.get_submodule(edit.path)
-    if isinstance(edit, InsertAfter):
+    if isinstance(edit, (InsertAfter, InsertBefore, ReplaceCall)):
         with torch.device("meta"):
-            new: nn.Module = getattr(nn, edit.module.kind)(**edit.module.args)
+            new = surgery.made(edit.module, old, old)
         if next(new.parameters(), None) is None:
             return False
     own = list(old.parameters())
@@ -146,12 +148,16 @@ def _checked(
             f"{remedy} does not fit this network: its own code relies on what would change.\n"
             f"  {type(error).__name__}: {error}{_hint(error)}"
         ) from error
-    if before.nodes and after.nodes[-1].shape != before.nodes[-1].shape:
+    if after.outputs != before.outputs:
         raise NotApplicable(
             f"{remedy} does not fit this network: its output would go from "
-            f"{before.nodes[-1].shape} to {after.nodes[-1].shape}."
+            f"{_shapes(before)} to {_shapes(after)}."
         )
     return after
+
+
+def _shapes(found: Anatomy) -> str:
+    return ", ".join(str(shape) for shape in found.outputs)
 
 
 def _hint(error: Exception) -> str:
@@ -190,11 +196,16 @@ def _words(edit: Edit, before: Anatomy) -> str:
     """Say in words what an edit does."""
     nodes = {node.path: node for node in before.nodes if not node.functional}
     match edit:
-        case Replace(path, module) if path in nodes:
+        case Replace(path, module, _) if path in nodes:
             old = ModuleSpec(nodes[path].kind, _told(nodes[path].settings, module))
             return f"{old} -> {module}"
-        case Replace(_, module):
+        case Replace(_, module, _):
             return f"replaced by {module}"
+        case InsertBefore(_, _, module):
+            return f"preceded by {module}"
+        case ReplaceCall(_, function, _, module):
+            what = f"followed by {module}" if edit.follow else f"-> {module}"
+            return f"{function} at {edit.source.rpartition('/')[2]} {what}"
         case InsertAfter(_, _, module):
             return f"followed by {module}"
         case Configure(path, attribute, value):

@@ -9,12 +9,21 @@ from typing import final
 from torch import Tensor, nn
 
 
-def fitted(model: nn.Module, path: str, new: nn.Module) -> nn.Module:
-    """Bring a new module to the device, dtype and mode of the one at a path."""
+def fitted(model: nn.Module, path: str, new: nn.Module, keep: bool = False) -> nn.Module:
+    """Bring a new module to the device, dtype and mode of the one at a path.
+
+    With ``keep``, it takes over the parameters and buffers of the same name and shape.
+    """
     old = model.get_submodule(path)
     like = [p for m in (old, model) for p in m.parameters() if p.is_floating_point()]
     if like:
         new = new.to(device=like[0].device, dtype=like[0].dtype)
+    if keep:
+        own = {**new._parameters, **new._buffers}
+        for name, value in {**old._parameters, **old._buffers}.items():
+            mine = own.get(name)
+            if mine is not None and value is not None and mine.shape == value.shape:
+                setattr(new, name, value)
     return new.train(old.training)
 
 
@@ -32,9 +41,14 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
 
 
 def is_sequence(module: nn.Module) -> bool:
-    """Whether a module is a sequence that begins with a layer which others follow."""
-    first = next(module.named_children(), ("", None))[0]
-    return isinstance(module, nn.Sequential) and first == "layer"
+    """Whether a module is a sequence around a layer."""
+    return isinstance(module, nn.Sequential) and "layer" in module._modules
+
+
+def precede(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
+    """Make the module at a path a sequence of a new one and itself."""
+    old = model.get_submodule(path)
+    put(model, path, nn.Sequential(OrderedDict([(name, new), ("layer", old)])))
 
 
 def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
@@ -47,7 +61,8 @@ def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
         place = path
     elif own == "layer" and is_sequence(model.get_submodule(place)):
         children = list(model.get_submodule(place).named_children())
-        before, after = children[:1], children[1:]
+        cut = [child for child, _ in children].index("layer") + 1
+        before, after = children[:cut], children[cut:]
     else:
         place, before = path, [("layer", old)]
     taken = {child for child, _ in (*before, *after)}

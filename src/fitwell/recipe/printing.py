@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,20 +13,22 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Plain, Remedy
 from fitwell.recipe import printed
 from fitwell.recipe.changes import Operation
-from fitwell.records import Configure, Edit, Initialize, InsertAfter, Replace
+from fitwell.recipe.printing_edits import files_of, helpers_of, line_of, split_source
 
 _HEADER = '''"""Plain PyTorch for the recipe {recipe}."""
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-
-import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 '''
+
+_IMPORTS = (
+    "import copy",
+    "from collections import OrderedDict",
+    "from collections.abc import Callable, Mapping, Sequence",
+    "import torch",
+    "from torch import Generator, Tensor, nn",
+    "from torch.nn import functional as F",
+)
 
 _SEAMS: Mapping[str, tuple[str, str]] = {
     "on_batch": ("x, y", "generator"),
@@ -94,11 +97,14 @@ def source_of(
     """
     plain = {seam: _at(seam, remedies) for seam in _SEAMS}
     recipe = " + ".join(str(remedy) for remedy in remedies) or "without a remedy"
-    parts = [_HEADER.format(recipe=recipe)]
+    parts: list[str] = []
     if any(r.scope == "weights" for seam in plain.values() for r, _ in seam):
         parts.append(_weights(weights))
     functions = [f for seam in plain.values() for _, p in seam for f in (*p.needs, p.function)]
-    parts += [_source(function) for function in dict.fromkeys((*_builders(operations), *functions))]
+    edits = [edit for operation in operations for edit in operation.edits]
+    files = [split_source(file) for file in files_of(edits)]
+    parts += [body for _, body in files]
+    parts += [_source(function) for function in dict.fromkeys((*helpers_of(edits), *functions))]
     parts.append(_treat(operations))
     for seam, found in plain.items():
         if found:
@@ -106,7 +112,8 @@ def source_of(
     if plain["should_stop"]:
         parts.append(_source(printed.Best))
     parts.append(_usage({seam for seam, found in plain.items() if found}, seed))
-    text = "\n\n".join(part.strip("\n") + "\n" for part in parts)
+    head = _HEADER.format(recipe=recipe) + _merged([line for lines, _ in files for line in lines])
+    text = "\n\n".join(part.strip("\n") + "\n" for part in (head, *parts))
     return _without_unused_imports(text)
 
 
@@ -134,17 +141,6 @@ def _weights(names: Collection[str]) -> str:
     return f"WEIGHTS = {{\n{lines}}}\n" if names else "WEIGHTS: set[str] = set()\n"
 
 
-def _builders(operations: Sequence[Operation]) -> list[Callable[..., Any]]:
-    """Return the functions that the edits need."""
-    kinds = {type(edit) for operation in operations for edit in operation.edits}
-    builders: list[Callable[..., Any]] = []
-    if kinds & {Replace, InsertAfter}:
-        builders += [printed.fitted, printed.put]
-    if InsertAfter in kinds:
-        builders += [printed.is_sequence, printed.follow]
-    return builders
-
-
 def _treat(operations: Sequence[Operation]) -> str:
     lines = [
         "def treat(model: nn.Module) -> nn.Module:",
@@ -158,23 +154,8 @@ def _treat(operations: Sequence[Operation]) -> str:
         ]
     for operation in operations:
         lines.append(f"        torch.manual_seed({operation.seed})")
-        lines += [f"        {_edit(edit)}" for edit in operation.edits]
+        lines += [f"        {line_of(edit)}" for edit in operation.edits]
     return "\n".join([*lines, "    return model", ""])
-
-
-def _edit(edit: Edit) -> str:
-    at = json.dumps(edit.parameter if isinstance(edit, Initialize) else edit.path)
-    match edit:
-        case Replace(_, module):
-            return f"put(model, {at}, fitted(model, {at}, {module}))"
-        case InsertAfter(_, name, module):
-            return f"follow(model, {at}, {json.dumps(name)}, fitted(model, {at}, {module}))"
-        case Configure(_, attribute, value):
-            return f"model.get_submodule({at}).{attribute} = {value!r}"
-        case Initialize(_, function, args, rows):
-            part = f"[{rows[0]}:{rows[1]}]" if rows else ""
-            given = "".join(f", {name}={value!r}" for name, value in args.items())
-            return f"nn.init.{function}(model.get_parameter({at}){part}{given})"
 
 
 def _calls(seam: str, found: Sequence[tuple[Remedy, Plain]]) -> str:
@@ -219,6 +200,32 @@ def _usage(seams: Collection[str], seed: int) -> str:
     if "should_stop" in seams:
         lines += ["after each epoch: stop = best.note(val_loss)", "at the end: best.restore()"]
     return "# Use:\n" + "".join(f"#   {line}\n" for line in lines)
+
+
+def _merged(imports: Iterable[str]) -> str:
+    """Return import lines with ours, each name once, the standard library first."""
+    whole: dict[str, None] = {}
+    parts: dict[str, dict[str, None]] = {}
+    for line in (*_IMPORTS, *imports):
+        start, found, names = line.partition(" import ")
+        if not found:
+            whole[line] = None
+        elif start != "from __future__":
+            parts.setdefault(start, {}).update(dict.fromkeys(names.split(", ")))
+    lines = [*whole, *(f"{start} import {', '.join(sorted(parts[start]))}" for start in parts)]
+    groups = (
+        [line for line in sorted(lines, key=_place) if _is_ours(line) == ours] for ours in (0, 1)
+    )
+    return "\n\n".join("\n".join(group) for group in groups) + "\n"
+
+
+def _place(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
+
+
+def _is_ours(line: str) -> bool:
+    """Whether a line imports from a library, not from the standard library."""
+    return line.split()[1].partition(".")[0] not in sys.stdlib_module_names
 
 
 def _without_unused_imports(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
@@ -13,6 +14,13 @@ from fitwell import anatomy, surgery
 from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
 from fitwell.recipe.changes import operate
+from fitwell.recipe.conflicts import (
+    Conflict,
+    ConflictWarning,
+    Meeting,
+    conflicts_of,
+    refuse_impossible,
+)
 from fitwell.recipe.printing import source_of
 from fitwell.recipe.text import specs_in, to_text
 from fitwell.recipe.treated import Treated
@@ -52,6 +60,7 @@ class Recipe:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise BadInput(f"A recipe holds each remedy once: {twice} is there twice.")
+        refuse_impossible(made)
         ordered = sorted(made, key=lambda remedy: (remedy.stage, type(remedy).__name__))
         object.__setattr__(self, "remedies", tuple(ordered))
         seams = {seam for remedy in ordered for seam in remedy.seams()}
@@ -130,6 +139,7 @@ class Recipe:
         example_input: object,
         make_model: Callable[[], nn.Module] | None = None,
         data: object = None,
+        batch_size: int | None = None,
         seed: int = 0,
     ) -> Treated:
         """Treat a copy of a model; the original and the global random state stay as they are.
@@ -140,14 +150,56 @@ class Recipe:
                 arguments that the network can be called with.
             make_model: The factory of the model, for a remedy that needs it; none does yet.
             data: The training rows, for a remedy that needs them; none does yet.
+            batch_size: Rows in a training batch, so that what does not go with it is named.
             seed: Seed of new weights and of what is random in the batches; from 0.
 
         Raises:
             NotApplicable: If a remedy cannot serve this network, with the reason.
+
+        Warns:
+            ConflictWarning: Of everything that :meth:`conflicts` names.
         """
         copy = surgery.copy_of(model)
         changes, _ = operate(copy, self.remedies, example_input=example_input, seed=seed)
+        for conflict in self._conflicts(copy, example_input, batch_size):
+            warnings.warn(str(conflict), ConflictWarning, stacklevel=2)
         return Treated(self, copy, changes, seed=seed)
+
+    def conflicts(
+        self,
+        model: nn.Module | None = None,
+        *,
+        example_input: object = None,
+        batch_size: int | None = None,
+    ) -> tuple[Conflict, ...]:
+        """Return what does not go together in this recipe, or not with this network.
+
+        Args:
+            model: The untreated network; without one only the remedies are compared.
+            example_input: As for :meth:`apply`; needed with a model.
+            batch_size: Rows in a training batch, if known.
+
+        Raises:
+            NotApplicable: If a remedy cannot serve this network, with the reason.
+        """
+        if model is None:
+            return conflicts_of(Meeting(self._by_name, batch_size=batch_size))
+        copy = surgery.copy_of(model)
+        operate(copy, self.remedies, example_input=example_input, seed=0)
+        return self._conflicts(copy, example_input, batch_size)
+
+    def _conflicts(
+        self, treated: nn.Module, example_input: object, batch_size: int | None
+    ) -> tuple[Conflict, ...]:
+        """Return the conflicts of this recipe with a network that it has treated."""
+        if not self.remedies or example_input is None:
+            return conflicts_of(Meeting(self._by_name, batch_size=batch_size))
+        found = anatomy.inspect(treated, example_input)
+        return conflicts_of(Meeting(self._by_name, found, batch_size))
+
+    @property
+    def _by_name(self) -> dict[str, Remedy]:
+        return {type(remedy).__name__: remedy for remedy in self.remedies}
 
     def to_code(self, model: nn.Module, *, example_input: object = None, seed: int = 0) -> str:
         """Return plain PyTorch source that does the same without fitwell.

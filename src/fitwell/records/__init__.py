@@ -16,9 +16,11 @@ from fitwell.records.network import (
     Edit,
     Initialize,
     InsertAfter,
+    InsertBefore,
     ModuleSpec,
     Node,
     Replace,
+    ReplaceCall,
     Role,
 )
 from fitwell.records.results import (
@@ -56,6 +58,7 @@ __all__ = [
     "Finding",
     "Initialize",
     "InsertAfter",
+    "InsertBefore",
     "LayerFact",
     "ModuleSpec",
     "Node",
@@ -63,6 +66,7 @@ __all__ = [
     "Quantity",
     "RemedySpec",
     "Replace",
+    "ReplaceCall",
     "Role",
     "Row",
     "RunRecord",

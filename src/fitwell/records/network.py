@@ -49,6 +49,8 @@ class Node:
         parameters: Names of the parameters that it used, as in ``named_parameters()``.
         call: How often the same path had run before.
         settings: Constructor-like settings of the module (``in_features`` …).
+        order: For a function, how often this run of the calling module had called it before.
+        source: For a function, the line that called it, as ``"model.py:12"``; "" if unknown.
     """
 
     index: int
@@ -61,6 +63,8 @@ class Node:
     parameters: tuple[str, ...] = ()
     call: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    order: int = 0
+    source: str = ""
 
     @property
     def slug(self) -> str:
@@ -71,9 +75,15 @@ class Node:
 @final
 @dataclass(frozen=True)
 class Anatomy:
-    """The nodes of a network in the order in which they ran on an example input."""
+    """What a network is made of, as it ran on an example input.
+
+    Args:
+        nodes: Its nodes, in the order in which they ran.
+        outputs: Shapes of the tensors that it put out.
+    """
 
     nodes: tuple[Node, ...]
+    outputs: tuple[tuple[int, ...], ...] = ()
 
     @cached_property
     def _consumers(self) -> Mapping[int, tuple[Node, ...]]:
@@ -154,21 +164,50 @@ class Anatomy:
 @final
 @dataclass(frozen=True)
 class ModuleSpec:
-    """A module of ``torch.nn`` to be made, as ``ModuleSpec("Dropout", {"p": 0.5})``."""
+    """A module to be made, as ``ModuleSpec("Dropout", {"p": 0.5})``.
+
+    Args:
+        kind: Name of a class of ``torch.nn``, or of one of :mod:`fitwell.modules` if ``own``.
+        args: Arguments of its constructor.
+        own: Whether it is one of ours, which printed code carries along.
+    """
 
     kind: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    own: bool = False
 
     def __str__(self) -> str:
-        return f"nn.{self.kind}({', '.join(f'{k}={v!r}' for k, v in self.args.items())})"
+        args = ", ".join(f"{k}={v!r}" for k, v in self.args.items())
+        return f"{'' if self.own else 'nn.'}{self.kind}({args})"
 
 
 @final
 @dataclass(frozen=True)
 class Replace:
-    """Put a newly made module where another stands, under every name that it has."""
+    """Put a newly made module where another stands, under every name that it has.
+
+    Args:
+        path: Where the old one stands.
+        module: The new one.
+        keep: Whether the new one takes over the parameters and buffers of the old one that have
+            the same name and shape.
+    """
 
     path: str
+    module: ModuleSpec
+    keep: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class InsertBefore:
+    """Precede a module by a newly made one: ``path`` becomes ``Sequential(<name>=new, layer=old)``.
+
+    Only for modules that are called with one tensor.
+    """
+
+    path: str
+    name: str
     module: ModuleSpec
 
 
@@ -183,6 +222,30 @@ class InsertAfter:
     path: str
     name: str
     module: ModuleSpec
+
+
+@final
+@dataclass(frozen=True)
+class ReplaceCall:
+    """Call a newly made module where a function is called inside a ``forward``.
+
+    Args:
+        path: Module whose ``forward`` calls it; "" for the network itself.
+        function: Name of the function, as the node's ``kind``.
+        order: How many calls of this function its ``forward`` makes before.
+        module: What to call in its place.
+        name: Name under which the new module stands inside the one at ``path``.
+        follow: Whether the new module is called on the result of the function, which stays.
+        source: The line of the call, for messages, as ``"model.py:12"``.
+    """
+
+    path: str
+    function: str
+    order: int
+    module: ModuleSpec
+    name: str
+    follow: bool = False
+    source: str = ""
 
 
 @final
@@ -214,7 +277,7 @@ class Configure:
     value: Any
 
 
-Edit: TypeAlias = Replace | InsertAfter | Initialize | Configure
+Edit: TypeAlias = Replace | InsertBefore | InsertAfter | ReplaceCall | Initialize | Configure
 """One declarative change to a network; :mod:`fitwell.surgery` performs it."""
 
 

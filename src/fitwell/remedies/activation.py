@@ -8,10 +8,11 @@ from typing import ClassVar, final
 
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Remedy, Stage
-from fitwell.records import Anatomy, Edit, ModuleSpec, Replace, Role
+from fitwell.records import Anatomy, Edit, ModuleSpec, Node, Replace, ReplaceCall, Role
 from fitwell.remedies.places import (
     activations_present,
     hidden_activations,
+    hidden_functions,
     is_hidden,
     is_recurrent,
 )
@@ -28,6 +29,9 @@ KINDS: Mapping[str, str] = {
 }
 """Kinds that :class:`Activation` offers, and the module of ``torch.nn`` that each one is."""
 
+NAME = "act"
+"""Name of a module that is called where a function was."""
+
 _SATURATING = frozenset({"sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign"})
 _DYING = frozenset({"relu", "relu6"})
 _NEVER_DYING = frozenset(KINDS) - {"relu", "tanh"}
@@ -43,7 +47,8 @@ class Activation(Remedy):
     replaces them. ReLU passes none where its input is negative, and a unit that is negative for
     every sample is dead: the kinds that pass some there (all but ``"relu"`` and ``"tanh"``)
     replace it as well. Gates, attention, the state of a recurrent loop and output activations keep
-    theirs. Only modules can be replaced; a function called inside ``forward`` cannot.
+    theirs. A function called inside a ``forward`` becomes a module there, where ``torch.fx`` can
+    trace that forward.
 
     Args:
         kind: What to put there: ``"relu"``, ``"leaky_relu"``, ``"prelu"``, ``"elu"``, ``"selu"``,
@@ -53,7 +58,8 @@ class Activation(Remedy):
     Raises:
         BadInput: If the kind is unknown, or takes no slope.
         ThresholdError: If the slope is out of range.
-        NotApplicable: On ``edit``, if there is no such module.
+        NotApplicable: On ``edit``, if there is no such activation. On ``apply``, if it is a
+            function in a forward that cannot be traced; file and line are named.
 
     References:
         Glorot et al., "Deep Sparse Rectifier Neural Networks", AISTATS 2011.
@@ -77,20 +83,26 @@ class Activation(Remedy):
         wanted = (_SATURATING | (_DYING if self.kind in _NEVER_DYING else frozenset())) - {
             self.kind
         }
-        targets = [
-            node
-            for node in hidden_activations(anatomy)
-            if node.slug in wanted and not is_recurrent(anatomy, node)
-        ]
+        hidden = (*hidden_activations(anatomy), *hidden_functions(anatomy))
+        targets = [n for n in hidden if n.slug in wanted and not is_recurrent(anatomy, n)]
         if not targets:
             names = "sigmoid, tanh or ReLU" if self.kind in _NEVER_DYING else "sigmoid or tanh"
             raise NotApplicable(
-                f"No {names} activation found to replace: none is a hidden module of its own.\n"
+                f"No {names} activation found to replace between the layers.\n"
                 f"  activations present: {activations_present(anatomy)}"
                 + "".join(f"\n  {reason}" for reason in _reasons(anatomy, wanted))
             )
         args = {"negative_slope": self.slope} if self.kind == "leaky_relu" else {}
-        return [Replace(node.path, ModuleSpec(KINDS[self.kind], args)) for node in targets]
+        module = ModuleSpec(KINDS[self.kind], args)
+        # Of the calls of one function the last is replaced first: the others keep their number.
+        targets.sort(key=lambda node: (node.functional, -node.order))
+        return [_replaced(node, module) for node in targets]
+
+
+def _replaced(node: Node, module: ModuleSpec) -> Edit:
+    if not node.functional:
+        return Replace(node.path, module)
+    return ReplaceCall(node.path, node.kind, node.order, module, NAME, source=node.source)
 
 
 def _reasons(anatomy: Anatomy, wanted: Collection[str]) -> Iterable[str]:
@@ -104,8 +116,6 @@ def _reasons(anatomy: Anatomy, wanted: Collection[str]) -> Iterable[str]:
             said[name] = "serves as a gate"
         elif not is_hidden(anatomy, node):
             said[name] = "serves the output: give the hidden layers modules of their own"
-        elif node.functional:
-            said[name] = "is a function: call a module of torch.nn in its place"
         elif is_recurrent(anatomy, node):
             said[name] = "works on the state of a loop"
     return [f"{name} {reason}" for name, reason in said.items()]

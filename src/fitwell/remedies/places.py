@@ -77,6 +77,23 @@ def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:
     )
 
 
+def hidden_functions(anatomy: Anatomy) -> tuple[Node, ...]:
+    """Return the activation functions called in a ``forward`` that are hidden wherever they run.
+
+    One node stands for a place in the code: the module whose forward calls it, the function, and
+    how often that forward has called it before.
+    """
+    places: dict[tuple[str, str, int], list[Node]] = {}
+    for node in anatomy.nodes:
+        if node.functional:
+            places.setdefault((node.path, node.kind, node.order), []).append(node)
+    return tuple(
+        nodes[0]
+        for nodes in places.values()
+        if all(node.role == Role.ACTIVATION and is_hidden(anatomy, node) for node in nodes)
+    )
+
+
 def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
     """Return the activation that a layer leads to, and whether it is normalised on the way.
 

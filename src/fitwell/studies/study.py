@@ -25,7 +25,7 @@ from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.statistics import holm, paired_effect, verdict
 from fitwell.studies.store import Memory, Refusal
-from fitwell.studies.training import Job, without_test
+from fitwell.studies.training import Job, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
 
 UNTREATED = "untreated"
@@ -116,6 +116,9 @@ def compare(
     task.check()
     shown = progress or Silent()
     plans = [Arm(UNTREATED), *(Arm(name, tuple(r.specs)) for name, r in arms.items())]
+    for plan in plans:
+        for conflict in conflicts_of_recipe(task, plan.recipe):
+            shown.say(f"{plan.name}: {conflict}")
     memory = Memory()
     first = Job((), 0, test=True, arm=UNTREATED)
     done = Bench(task, InProcess(), store=memory, device=device).run([first])[first]

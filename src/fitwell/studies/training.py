@@ -6,7 +6,8 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from fitwell.recipe import Recipe, Treated
+from fitwell.errors import NotApplicable
+from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
 from fitwell.tasks import Split, Task
 
@@ -132,6 +134,24 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
     return Fitted(run, course.model)
 
 
+def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, ...]:
+    """Say what does not go together in a recipe, or not with the task's network and batches.
+
+    Nothing is said of a recipe that cannot serve the network: its runs say why.
+    """
+    rows = task.data.train.x
+    with reproducible(0):
+        try:
+            found = Recipe(*recipe).conflicts(
+                task.make_model(),
+                example_input=rows[:EXAMPLE_ROWS],
+                batch_size=min(task.batch_size, len(rows)),
+            )
+        except NotApplicable:
+            return ()
+    return tuple(map(str, found))
+
+
 @contextmanager
 def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     """Fix seed and number of threads inside; leave the caller's as they were."""
@@ -193,9 +213,12 @@ class _Course:
 
     def _treated(self) -> Treated:
         model = self.task.make_model().to(self.device)
-        return Recipe(*self.job.recipe).apply(
-            model, example_input=self.train.x[:EXAMPLE_ROWS], seed=self.job.seed
-        )
+        with warnings.catch_warnings():
+            # A study names conflicts once, before its runs: conflicts_of_recipe.
+            warnings.simplefilter("ignore", ConflictWarning)
+            return Recipe(*self.job.recipe).apply(
+                model, example_input=self.train.x[:EXAMPLE_ROWS], seed=self.job.seed
+            )
 
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""

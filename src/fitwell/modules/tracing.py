@@ -1,0 +1,165 @@
+"""A module's ``forward`` as a graph in which calls of functions can be changed; torch alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import fx, nn
+from torch.fx.graph_module import reduce_graph_module
+
+
+class Rewritten(fx.GraphModule):
+    """A module with another forward, and all else that it had: children, parameters, attributes.
+
+    Args:
+        root: The module whose forward was traced.
+        graph: What its forward shall do.
+        class_name: Name to show.
+    """
+
+    def __init__(self, root: nn.Module, graph: fx.Graph, class_name: str = "Rewritten") -> None:
+        super().__init__(root, graph, class_name)
+        kept = {k: v for k, v in vars(root).items() if k not in ("_graph", "_code")}
+        vars(self).update(kept)
+
+    def _deepcopy_init(self) -> Callable[..., None]:
+        return Rewritten.__init__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, (state, imports) = super().__reduce__()
+        return rebuilt, (state, imports)
+
+
+def rebuilt(state: Mapping[str, Any], imports: str) -> nn.Module:
+    """Make a :class:`Rewritten` again of what was pickled."""
+    traced = reduce_graph_module(dict(state), imports)
+    assert isinstance(traced, fx.GraphModule)
+    root = nn.Module()
+    vars(root).update(state)
+    return Rewritten(root, traced.graph, class_name=type(traced).__name__)
+
+
+_UNTRACEABLE = (
+    *(fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError),
+    *(NotImplementedError, LookupError, AssertionError),
+)
+"""What a forward raises when it is given a placeholder that it cannot work with."""
+
+
+class ChildrenStay(fx.Tracer):
+    """Traces the ``forward`` of one module; the modules that it calls stay as they are."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Never look into a module that is called."""
+        return True
+
+
+def function_name(node: fx.Node) -> str:
+    """Return the name of the function or method that a node of a graph calls, or ""."""
+    if node.op == "call_method":
+        return str(node.target).strip("_")
+    if node.op == "call_function":
+        return str(getattr(node.target, "__name__", "")).strip("_")
+    return ""
+
+
+def graph_of(module: nn.Module) -> fx.Graph:
+    """Return the graph of a module's forward, the same in training and in evaluation.
+
+    Arguments that have a default are taken out, and have it for ever. Functional dropout, whose
+    flag would be fixed by the mode in which it is traced, becomes a module: ``module`` gets a child
+    for each.
+
+    Raises:
+        RuntimeError: If the forward decides by its input, holds constants of its own making, or
+            does different things in training and in evaluation.
+    """
+    parameters = list(inspect.signature(module.forward).parameters.values())
+    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    was_training = module.training
+    graphs: dict[bool, fx.Graph] = {}
+    try:
+        for training in (False, True):
+            module.training = training
+            graphs[training] = ChildrenStay().trace(module, concrete_args=defaults or None)
+            _drop_arguments(graphs[training], len(parameters) - len(defaults))
+    except _UNTRACEABLE as error:
+        raise RuntimeError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    finally:
+        module.training = was_training
+    if any("_tensor_constant" in str(node.target) for node in graphs[True].nodes):
+        raise RuntimeError("it makes a tensor that does not depend on its input")
+    for number, (off, on) in enumerate(zip(graphs[False].nodes, graphs[True].nodes, strict=False)):
+        if on.kwargs.get("training") is True and off.kwargs.get("training") is False:
+            _drop_by_module(module, f"dropout_{number}", off, on)
+    if str(graphs[False]) != str(graphs[True]):
+        raise RuntimeError("it does different things in training and in evaluation")
+    return graphs[True]
+
+
+def _drop_arguments(graph: fx.Graph, kept: int) -> None:
+    """Take the last arguments out of a graph, with the checks of their values."""
+    gone = [node for node in graph.nodes if node.op == "placeholder"][kept:]
+    for node in gone:
+        gone += [user for user in node.users if user not in gone]
+    for node in reversed(gone):
+        graph.erase_node(node)
+
+
+def _drop_by_module(module: nn.Module, name: str, *nodes: fx.Node) -> None:
+    kinds: dict[Any, type[nn.Module]] = {
+        nn.functional.dropout: nn.Dropout,
+        nn.functional.dropout1d: nn.Dropout1d,
+        nn.functional.dropout2d: nn.Dropout2d,
+        nn.functional.dropout3d: nn.Dropout3d,
+        nn.functional.alpha_dropout: nn.AlphaDropout,
+        nn.functional.feature_alpha_dropout: nn.FeatureAlphaDropout,
+    }
+    if nodes[0].target not in kinds:
+        return
+    rate = nodes[0].kwargs.get("p", nodes[0].args[1] if len(nodes[0].args) > 1 else 0.5)
+    module.add_module(name, kinds[nodes[0].target](rate).train(module.training))
+    for node in nodes:
+        with node.graph.inserting_after(node):
+            new = node.graph.call_module(name, (node.args[0],))
+        node.replace_all_uses_with(new)
+        node.graph.erase_node(node)
+
+
+def call_module(
+    module: nn.Module, function: str, order: int, name: str, new: nn.Module, follow: bool = False
+) -> None:
+    """Call a new module in the place of a function, or on its result, in a module's forward.
+
+    The module stays the same object with the same children, parameters and attributes; its forward
+    becomes that of a ``torch.fx.GraphModule``.
+
+    Args:
+        module: The module whose forward calls the function.
+        function: Name of the function.
+        order: How many calls of that function its forward makes before.
+        name: Name of the new module inside it; a number is added where it is taken.
+        new: What to call.
+        follow: Whether the function stays, and the new module is called on its result.
+
+    Raises:
+        RuntimeError: If the forward cannot be traced, or does not call the function that often.
+    """
+    graph = module.graph if isinstance(module, fx.GraphModule) else graph_of(module)
+    calls = [node for node in graph.nodes if function_name(node) == function]
+    if len(calls) <= order:
+        raise RuntimeError(f"its trace calls {function} {len(calls)} times")
+    call = calls[order]
+    free = next(n for n in (name, *(f"{name}{i}" for i in range(2, 999))) if not hasattr(module, n))
+    module.add_module(free, new)
+    with graph.inserting_after(call):
+        after = graph.call_module(free, (call if follow else call.args[0],))
+    call.replace_all_uses_with(after, delete_user_cb=lambda user: user is not after)
+    if not follow:
+        graph.erase_node(call)
+    graph.lint()
+    new_self = Rewritten(module, graph, class_name=type(module).__name__)
+    module.__class__ = type(new_self)
+    vars(module).update(vars(new_self))

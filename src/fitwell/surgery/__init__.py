@@ -1,0 +1,10 @@
+"""Copy a network and change the copy.
+
+Edits are plain data (:mod:`fitwell.records.network`); here they are performed, one kind a function.
+A module that stands under several names stays shared, because the new one is put under all of them.
+"""
+
+from fitwell.surgery.copying import copy_of, module_paths, weight_names
+from fitwell.surgery.edits import LAYER, made, perform
+
+__all__ = ["LAYER", "copy_of", "made", "module_paths", "perform", "weight_names"]
