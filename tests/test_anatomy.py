@@ -32,6 +32,25 @@ class Residual(nn.Module):
         return self.head(F.dropout(torch.tanh(y @ self.table.t()), 0.5, self.training))
 
 
+def test_the_way_to_an_activation_is_found_once_through_many_branches():
+    class Ladder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.act = nn.Linear(4, 4), nn.Tanh()
+
+        def forward(self, x):
+            x = self.layer(x)
+            for _ in range(40):
+                left, right = x.chunk(2, dim=1)
+                x = torch.cat([left, right], dim=1)
+            return self.layer(self.act(x))
+
+    found = anatomy.inspect(Ladder(), torch.randn(2, 4))
+    layer = found.layers[0]
+    assert found.activation_after(layer).path == "act"
+    assert {node.kind for node in found.path_to_activation(layer)} == {"chunk", "cat"}
+
+
 class Branching(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -38,6 +38,16 @@ class Recurrent(nn.Module):
         return self.out(self.rnn(x)[0][:, -1])
 
 
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.dropout(torch.sigmoid(self.a(x)), 0.1, self.training)
+        return self.out(torch.tanh(self.b(x)))
+
+
 CASES = {
     "deep": (mlp, (6,), "activation(leaky_relu, slope=0.2)+batch_norm+initialization+clip_norm"),
     "norms": (mlp, (6,), "layer_norm(eps=0.001)+dropout(0.3)+l1(0.01)+l2(0.1)+clip_value(0.01)"),
@@ -47,6 +57,7 @@ CASES = {
     "half": (cnn, (1, 8, 8), "shrink(0.5)+layer_norm+augment(0.9, kind=image)+l2"),
     "steps": (Recurrent, (7, 3), "initialization+dropout(0.4)+augment(0.8)+clip_norm(0.1)"),
     "bag": (mlp, (6,), "augment(kind=bag)+activation(prelu)"),
+    "functions": (Functional, (6,), "activation(elu)+batch_norm+initialization+dropout(0.2)"),
     "nothing": (mlp, (6,), "untreated"),
 }
 

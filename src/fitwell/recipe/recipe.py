@@ -144,6 +144,8 @@ class Recipe:
     ) -> Treated:
         """Treat a copy of a model; the original and the global random state stay as they are.
 
+        What is under ``torch.compile`` is treated as it was before, and not compiled again.
+
         Args:
             model: Any eager network.
             example_input: A tensor, a tuple of positional arguments or a mapping of keyword

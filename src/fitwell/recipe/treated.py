@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 
+from fitwell import surgery
 from fitwell.errors import BadInput
 from fitwell.recipe.changes import Changes
 from fitwell.recipe.effects import Tally, sentences
@@ -133,7 +134,8 @@ class Treated:
             BadInput: If a weight has no place, or another shape, in the treated model.
         """
         own = self.model.state_dict()
-        renamed = {self.changes.keys.get(key, key): value for key, value in state_dict.items()}
+        plain = {key.replace(f"{surgery.COMPILED}.", ""): v for key, v in state_dict.items()}
+        renamed = {self.changes.keys.get(key, key): value for key, value in plain.items()}
         wrong = [k for k, v in renamed.items() if k not in own or own[k].shape != v.shape]
         if wrong:
             raise BadInput(

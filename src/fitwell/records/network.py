@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -140,20 +140,35 @@ class Anatomy:
         Where the output goes to several places (a residual block), the first one that runs and
         leads to an activation counts.
         """
-        for consumer in self.consumers(node):
-            if consumer.role == Role.ACTIVATION:
-                return consumer
-            if consumer.role in TRANSPARENT and (found := self.activation_after(consumer)):
-                return found
-        return None
+        walk = self.walk_to_activation(node, TRANSPARENT)
+        return walk[-1] if walk else None
 
     def path_to_activation(self, node: Node) -> tuple[Node, ...]:
         """Return the transparent nodes between a node and the activation that follows it."""
-        for consumer in self.consumers(node):
-            if consumer.role == Role.ACTIVATION:
-                return ()
-            if consumer.role in TRANSPARENT and self.activation_after(consumer):
-                return (consumer, *self.path_to_activation(consumer))
+        return self.walk_to_activation(node, TRANSPARENT)[:-1]
+
+    def walk_to_activation(self, node: Node, through: Collection[Role]) -> tuple[Node, ...]:
+        """Return the nodes from behind a node to the activation that follows, it included.
+
+        Args:
+            node: Where to begin.
+            through: Roles that are looked through. The first way that leads to an activation
+                counts, in the order of execution; without one, nothing is returned.
+        """
+        seen: set[int] = set()
+        ways: list[tuple[Node, int]] = [(n, 0) for n in reversed(self.consumers(node))]
+        walk: list[Node] = []
+        while ways:
+            current, depth = ways.pop()
+            if current.index in seen:
+                continue
+            seen.add(current.index)
+            del walk[depth:]
+            if current.role == Role.ACTIVATION:
+                return (*walk, current)
+            if current.role in through:
+                walk.append(current)
+                ways += [(n, depth + 1) for n in reversed(self.consumers(current))]
         return ()
 
     def of_role(self, *roles: Role) -> tuple[Node, ...]:

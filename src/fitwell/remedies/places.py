@@ -100,19 +100,10 @@ def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
     Looked through are normalisation, dropout, shape and the addition at the end of a residual
     block, as far as an activation follows.
     """
-    return _follower(anatomy, layer, normalized=False)
-
-
-def _follower(anatomy: Anatomy, node: Node, *, normalized: bool) -> tuple[Node | None, bool]:
-    for consumer in anatomy.consumers(node):
-        if consumer.role == Role.ACTIVATION:
-            return consumer, normalized
-        if consumer.role in TRANSPARENT or consumer.role == Role.ADD:
-            through = normalized or consumer.role == Role.NORMALIZATION
-            found, seen = _follower(anatomy, consumer, normalized=through)
-            if found is not None:
-                return found, seen
-    return None, normalized or any(c.role == Role.NORMALIZATION for c in anatomy.consumers(node))
+    walk = anatomy.walk_to_activation(layer, TRANSPARENT | {Role.ADD})
+    if walk:
+        return walk[-1], any(node.role == Role.NORMALIZATION for node in walk)
+    return None, any(node.role == Role.NORMALIZATION for node in anatomy.consumers(layer))
 
 
 def activations_present(anatomy: Anatomy) -> str:

@@ -4,7 +4,7 @@ Edits are plain data (:mod:`fitwell.records.network`); here they are performed, 
 A module that stands under several names stays shared, because the new one is put under all of them.
 """
 
-from fitwell.surgery.copying import copy_of, module_paths, weight_names
+from fitwell.surgery.copying import COMPILED, copy_of, module_paths, weight_names
 from fitwell.surgery.edits import LAYER, made, perform
 
-__all__ = ["LAYER", "copy_of", "made", "module_paths", "perform", "weight_names"]
+__all__ = ["COMPILED", "LAYER", "copy_of", "made", "module_paths", "perform", "weight_names"]

@@ -8,13 +8,20 @@ from torch import nn
 
 from fitwell.anatomy import is_normalization
 
+COMPILED = "_orig_mod"
+"""Name under which ``torch.compile`` keeps the network that it wraps."""
+
 
 def copy_of(model: nn.Module) -> nn.Module:
     """Return a deep copy of a model; shared modules and tied weights stay shared within it.
 
-    Of a model under ``torch.compile`` it is a copy of what was compiled.
+    Where a model or a part of it is under ``torch.compile``, the copy holds what was compiled.
     """
-    return deepcopy(getattr(model, "_orig_mod", model))
+    copy = deepcopy(getattr(model, COMPILED, model))
+    for module in list(copy.modules()):
+        for name, child in module._modules.items():
+            module._modules[name] = getattr(child, COMPILED, child)
+    return copy
 
 
 def module_paths(model: nn.Module, module: nn.Module) -> tuple[str, ...]:
