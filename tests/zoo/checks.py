@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from fitwell.anatomy import run, undisturbed
 from fitwell.errors import BadInput, NotApplicable
 from fitwell.interfaces import Remedy
-from fitwell.recipe import Recipe, Treated
+from fitwell.recipe import ConflictWarning, Recipe, Treated
+from fitwell.surgery.copying import COMPILED
 
 from .network import Network, parts
 
@@ -59,11 +60,13 @@ class Specimen:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.model = network.make()
         self.example = network.example()
-        output = run(self.model, self.example)
-        self.targets = network.targets(output)
-        network.loss(network.scores(output), self.targets).backward()
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            self.model = network.make()
+            output = run(self.model, self.example)
+            self.targets = network.targets(output)
+            network.loss(network.scores(output), self.targets).backward()
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         promise(bool(gradients), "no parameter of the untreated network has a gradient")
         promise(all_finite(gradients), "the untreated network has gradients that are not finite")
@@ -82,6 +85,7 @@ def outcome(specimen: Specimen, remedy: Remedy) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
+            warnings.simplefilter("ignore", ConflictWarning)
             _check(specimen, remedy)
     except (NotApplicable, BadInput) as refusal:
         said = str(refusal)
@@ -151,7 +155,10 @@ def _apply(specimen: Specimen, remedy: Remedy) -> Treated:
 
 
 def _check_weights(model: nn.Module, treated: Treated) -> None:
-    """Check that weights which no change names are where they were, bit for bit."""
+    """Check that weights which no change names are where they were, bit for bit.
+
+    Only the name under which ``torch.compile`` keeps a network may be gone from a key.
+    """
     old, new = model.state_dict(keep_vars=True), treated.model.state_dict()
     drawn, rebuilt = set(), []
     for item in treated.changes.items:
@@ -163,7 +170,8 @@ def _check_weights(model: nn.Module, treated: Treated) -> None:
     for key, tensor in old.items():
         if any(key == path or key.startswith(f"{path}.") for path in rebuilt):
             continue
-        moved = treated.changes.keys.get(key, key)
+        inner = ".".join(part for part in key.split(".") if part != COMPILED)
+        moved = treated.changes.keys.get(inner, inner)
         promise(moved in new, f"the weight {key} is gone, and no change names it")
         promise(new[moved].shape == tensor.shape, f"the weight {key} has another shape")
         if id(tensor) not in tied:

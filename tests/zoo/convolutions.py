@@ -185,7 +185,11 @@ CONVOLUTIONS = (
     _conv("CNN, batch norm", _cnn),
     _conv("CNN, ReLU in place", _bare_cnn),
     _conv("CNN, depthwise, group norm", _grouped),
-    _conv("CNN, channels last, bfloat16", lambda: _cnn().to(memory_format=torch.channels_last).bfloat16(), lambda: images().bfloat16()),
+    _conv(
+        "CNN, channels last, bfloat16",
+        lambda: _cnn().to(memory_format=torch.channels_last).bfloat16(),
+        lambda: images().bfloat16(),
+    ),
     _conv("LeNet, functional", LeNet, lambda: images(1, 28)),
     _conv("Small ResNet, functional ReLU", _resnet),
     _conv("DenseNet", _dense),

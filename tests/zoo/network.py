@@ -26,7 +26,7 @@ class Network:
         example: Makes what it is called with: a tensor, a tuple or a mapping. The same each time.
         classes: Where the class scores of its output are, as an attribute or a key; ``"self"`` if
             the output is the scores, ``""`` if it does not classify and learns to put out numbers.
-        slow: Whether only the full sweep runs it.
+        optional: Whether it comes from a library that need not be installed: the page leaves it out.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Network:
     build: Callable[[], nn.Module]
     example: Callable[[], object]
     classes: str = ""
-    slow: bool = False
+    optional: bool = False
 
     def make(self) -> nn.Module:
         """Return it, with the same weights each time; the global random state stays."""
@@ -45,7 +45,9 @@ class Network:
     def scores(self, output: object) -> Tensor:
         """Return what the loss is taken of: class scores (batch, classes, *space), or numbers."""
         if not self.classes:
-            numbers = [t.float().flatten(1) for t in floats_in(output) if t.dim() and len(t) == BATCH]
+            numbers = [
+                t.float().flatten(1) for t in floats_in(output) if t.dim() and len(t) == BATCH
+            ]
             return torch.cat(numbers, dim=1)
         found = output if self.classes == "self" else _part(output, self.classes)
         assert isinstance(found, Tensor)

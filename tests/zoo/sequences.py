@@ -117,7 +117,9 @@ class EncoderClassifier(nn.Module):
     def __init__(self, *, first: bool) -> None:
         super().__init__()
         self.inner = nn.Linear(FEATURES, 16)
-        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.1, "gelu", batch_first=True, norm_first=first)
+        layer = nn.TransformerEncoderLayer(
+            16, 2, 32, 0.1, "gelu", batch_first=True, norm_first=first
+        )
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.head = nn.Linear(16, CLASSES)
 
@@ -185,11 +187,24 @@ def _texts() -> Tensor:
 
 SEQUENCES = (
     _seq("RNN", lambda: Recurrent(nn.RNN(FEATURES, 8, batch_first=True), 8)),
-    _seq("RNN, ReLU, two layers", lambda: Recurrent(nn.RNN(FEATURES, 8, 2, "relu", batch_first=True), 8)),
+    _seq(
+        "RNN, ReLU, two layers",
+        lambda: Recurrent(nn.RNN(FEATURES, 8, 2, "relu", batch_first=True), 8),
+    ),
     _seq("LSTM", lambda: Recurrent(nn.LSTM(FEATURES, 8, batch_first=True), 8)),
-    _seq("LSTM with projection", lambda: Recurrent(nn.LSTM(FEATURES, 8, batch_first=True, proj_size=4), 4)),
-    _seq("GRU, two layers", lambda: Recurrent(nn.GRU(FEATURES, 8, 2, batch_first=True, dropout=0.1), 8)),
-    _seq("LSTM, bidirectional, packed", Packed, lambda: (whole(WORDS - 1, BATCH, STEPS) + 1, torch.tensor([7, 3, 5, 6]))),
+    _seq(
+        "LSTM with projection",
+        lambda: Recurrent(nn.LSTM(FEATURES, 8, batch_first=True, proj_size=4), 4),
+    ),
+    _seq(
+        "GRU, two layers",
+        lambda: Recurrent(nn.GRU(FEATURES, 8, 2, batch_first=True, dropout=0.1), 8),
+    ),
+    _seq(
+        "LSTM, bidirectional, packed",
+        Packed,
+        lambda: (whole(WORDS - 1, BATCH, STEPS) + 1, torch.tensor([7, 3, 5, 6])),
+    ),
     _seq("Loop over LSTMCell", Looped),
     _seq("Loop over linear layers", OwnLoop),
     _seq("Convolution, then GRU", ConvolutionThenGRU),
