@@ -159,23 +159,28 @@ def _check_weights(model: nn.Module, treated: Treated) -> None:
 
     Only the name under which ``torch.compile`` keeps a network may be gone from a key.
     """
-    old, new = model.state_dict(keep_vars=True), treated.model.state_dict()
-    drawn, rebuilt = set(), []
-    for item in treated.changes.items:
-        if item.what.startswith("filled by"):
-            drawn.add(item.where)
-        elif not item.what.startswith("followed by"):
-            rebuilt.append(item.where)
+    new = treated.model.state_dict()
+    old = {_inner(key): tensor for key, tensor in model.state_dict(keep_vars=True).items()}
+    items = treated.changes.items
+    drawn = {item.where for item in items if item.what.startswith("filled by")}
+    kept = ("filled by", "followed by")
+    rebuilt = {item.where for item in items if not item.what.startswith(kept)}
     tied = {id(tensor) for key, tensor in old.items() if key in drawn}
     for key, tensor in old.items():
         if any(key == path or key.startswith(f"{path}.") for path in rebuilt):
             continue
-        inner = ".".join(part for part in key.split(".") if part != COMPILED)
-        moved = treated.changes.keys.get(inner, inner)
+        moved = treated.changes.keys.get(key, key)
         promise(moved in new, f"the weight {key} is gone, and no change names it")
         promise(new[moved].shape == tensor.shape, f"the weight {key} has another shape")
         if id(tensor) not in tied:
             promise(torch.equal(new[moved], tensor), f"the weight {key} changed, unnamed")
+    if not rebuilt:
+        treated.load_original(model.state_dict())
+
+
+def _inner(key: str) -> str:
+    """Return the name of a weight without that which ``torch.compile`` puts around networks."""
+    return ".".join(part for part in key.split(".") if part != COMPILED)
 
 
 def _check_training(specimen: Specimen, treated: Treated) -> None:

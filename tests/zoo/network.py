@@ -26,7 +26,7 @@ class Network:
         example: Makes what it is called with: a tensor, a tuple or a mapping. The same each time.
         classes: Where the class scores of its output are, as an attribute or a key; ``"self"`` if
             the output is the scores, ``""`` if it does not classify and learns to put out numbers.
-        optional: Whether it comes from a library that need not be installed: the page leaves it out.
+        optional: Whether it is of a library that need not be installed: the page leaves it out.
     """
 
     name: str
