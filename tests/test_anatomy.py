@@ -51,6 +51,80 @@ def test_the_way_to_an_activation_is_found_once_through_many_branches():
     assert {node.kind for node in found.path_to_activation(layer)} == {"chunk", "cat"}
 
 
+def test_a_norm_that_also_activates_is_looked_into():
+    class Both(nn.GroupNorm):
+        def __init__(self):
+            super().__init__(2, 4)
+            self.act = nn.ReLU()
+
+        def forward(self, x):
+            return self.act(F.group_norm(x, self.num_groups, self.weight, self.bias))
+
+    found = anatomy.inspect(nn.Sequential(nn.Conv2d(1, 4, 3), Both()), torch.randn(2, 1, 5, 5))
+    assert [(n.path, n.role) for n in found.nodes[1:]] == [
+        ("1", Role.NORMALIZATION),
+        ("1.act", Role.ACTIVATION),
+    ]
+
+
+class NewGELUActivation(nn.Module):
+    def forward(self, x):
+        return 0.5 * x * (1 + torch.tanh(x + 0.04 * x**3))
+
+
+class PlainRMSNorm(nn.Module):
+    def __init__(self, units):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(units))
+
+    def forward(self, x):
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+
+
+class Conv1D(nn.Module):
+    def __init__(self, units, inputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, units))
+        self.bias = nn.Parameter(torch.zeros(units))
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x, self.weight)
+
+
+def test_libraries_own_forms_of_torchs_modules_are_known():
+    net = nn.Sequential(Conv1D(6, 4), NewGELUActivation(), PlainRMSNorm(6), nn.Linear(6, 2))
+    found = anatomy.inspect(net, torch.randn(3, 4))
+    assert [(n.path, n.kind, n.role) for n in found.nodes] == [
+        ("0", "Conv1D", Role.LAYER),
+        ("1", "GELU", Role.ACTIVATION),
+        ("2", "PlainRMSNorm", Role.NORMALIZATION),
+        ("3", "Linear", Role.LAYER),
+    ]
+    assert found.nodes[0].settings["in_features"] == 4
+    assert found.nodes[0].settings["out_features"] == 6
+
+
+def test_a_function_knows_its_line_and_how_often_it_was_called_before():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.a(torch.tanh(self.a(torch.tanh(x))))
+
+    block = Twice()
+    found = anatomy.inspect(nn.Sequential(block, block), torch.randn(2, 4))
+    tanhs = [n for n in found.nodes if n.kind == "tanh"]
+    assert [(n.path, n.order, n.call) for n in tanhs] == [
+        ("0", 0, 0),
+        ("0", 1, 1),
+        ("0", 0, 2),
+        ("0", 1, 3),
+    ]
+    assert all(n.source.rpartition("/")[2].startswith("test_anatomy.py:") for n in tanhs)
+
+
 class Branching(nn.Module):
     def __init__(self) -> None:
         super().__init__()

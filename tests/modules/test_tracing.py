@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fitwell.modules.tracing import call_module, graph_of
+from fitwell.modules.tracing import call_module
 
 X = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
 
@@ -121,6 +121,11 @@ def test_a_call_that_is_not_there_is_refused(net):
         call_module(net, "gelu", 0, "act", nn.GELU())
 
 
-def test_arguments_with_a_default_are_gone_from_the_graph(net):
-    names = [node.name for node in graph_of(net).nodes if node.op == "placeholder"]
-    assert names == ["x"]
+def test_arguments_keep_their_default_and_refuse_another_value(net):
+    expected = net.eval()(X)
+    call_module(net, "tanh", 0, "act", nn.Tanh())
+    for twin in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert torch.equal(twin(X, mask=None), expected)
+        assert torch.equal(twin(x=X), expected)
+        with pytest.raises(TypeError, match=r"mask=.* is not what this forward was made for: None"):
+            twin(X, torch.ones(4))

@@ -79,6 +79,22 @@ def test_gates_keep_theirs():
     assert isinstance(new.act, nn.ReLU)
 
 
+class Capped(Gated):
+    """A cap on the scores of attention, and a gate that is scaled before it opens."""
+
+    def forward(self, x):
+        scores = torch.tanh(self.value(x) @ self.value(x).T / 5) * 5
+        kept = torch.exp(-3 * self.squash(self.gate(x))) * x
+        return self.out(self.act(self.value(torch.softmax(scores, -1) @ kept)))
+
+
+def test_the_scores_of_attention_and_scaled_gates_keep_theirs():
+    new = treated(Capped(), "relu")
+    assert isinstance(new.squash, nn.Sigmoid)
+    assert isinstance(new.act, nn.ReLU)
+    assert type(new) is Capped
+
+
 class Loop(nn.Module):
     def __init__(self):
         super().__init__()

@@ -48,8 +48,8 @@ def test_a_block_is_rewritten_wherever_it_stands_and_stays_the_same_object():
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        (lambda block, x: block(x=x), "called with keywords: x"),
-        (lambda block, x: block(x, 3.0), "given optional arguments"),
+        (lambda block, x: block(x, 3.0), "it is given scale=3.0, which its trace would fix"),
+        (lambda block, x: block(x, scale=x), "it is given scale=Tensor"),
     ],
 )
 def test_a_call_that_the_trace_does_not_fit_is_refused(how, reason):
@@ -57,6 +57,12 @@ def test_a_call_that_the_trace_does_not_fit_is_refused(how, reason):
         surgery.perform(Calling(how), [edit(source="model.py:7")], rows=X)
     assert reason in str(refusal.value)
     assert "called at model.py:7" in str(refusal.value)
+
+
+def test_keywords_are_passed_on():
+    whole = Calling(lambda block, x: block(x=x, scale=1.0))
+    surgery.perform(whole, [edit()], rows=X)
+    assert torch.equal(whole(X), torch.relu(whole.block.a(X)))
 
 
 def test_a_module_with_hooks_is_refused():

@@ -20,6 +20,7 @@ from fitwell.anatomy.roles import (
     ADDITIONS,
     GATING,
     RESHAPING,
+    SCALING,
     function_role,
     kind_of,
     module_role,
@@ -256,7 +257,7 @@ def _opens(anatomy: Anatomy, node: Node) -> bool:
             return True
         # expand_as takes a second tensor, for its shape alone.
         reshaped = consumer.slug in RESHAPING and consumer.inputs[0] == node.index
-        complement = consumer.slug in ADDITIONS and alone
-        if (reshaped or complement) and _opens(anatomy, consumer):
+        scaled = alone and (consumer.slug in ADDITIONS or consumer.slug in SCALING)
+        if (reshaped or scaled) and _opens(anatomy, consumer):
             return True
     return False

@@ -70,6 +70,8 @@ _SHAPE_CALLS = frozenset(
 ADDITIONS = frozenset("add radd iadd sub rsub".split())
 GATING = frozenset("mul rmul imul lerp addcmul".split())
 """Functions in which one tensor can say how much of another passes."""
+SCALING = frozenset("mul rmul imul div neg exp".split())
+"""Functions of one tensor behind which a gate is still a gate, as the complement 1 - g."""
 RESHAPING = frozenset(
     "view reshape flatten unflatten permute transpose swapaxes movedim squeeze unsqueeze expand "
     "expandas chunk split unbind getitem get".split()
@@ -99,6 +101,12 @@ def _is_own_normalization(module: nn.Module) -> bool:
         return False
     own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     return bool(own) and all(tensor.dim() <= 1 for tensor in own)
+
+
+def _does_more(module: nn.Module) -> bool:
+    """Whether a library's form of a normalisation holds modules of its own, as an activation."""
+    theirs = not type(module).__module__.startswith("torch.")
+    return theirs and isinstance(module, _NORMALIZATIONS) and any(True for _ in module.children())
 
 
 def _is_transposed_linear(module: nn.Module) -> bool:
@@ -134,7 +142,7 @@ def module_role(module: nn.Module) -> Role | None:
     )
     for types, role in roles:
         if isinstance(module, types):
-            return role
+            return None if _does_more(module) else role
     if _is_transposed_linear(module):
         return Role.LAYER
     if _is_own_normalization(module):

@@ -68,9 +68,9 @@ def function_name(node: fx.Node) -> str:
 def graph_of(module: nn.Module) -> fx.Graph:
     """Return the graph of a module's forward, the same in training and in evaluation.
 
-    Arguments that have a default are taken out, and have it for ever. Functional dropout, whose
-    flag would be fixed by the mode in which it is traced, becomes a module: ``module`` gets a child
-    for each.
+    Arguments that have a default keep it: the graph refuses another value. Functional dropout,
+    whose flag would be fixed by the mode in which it is traced, becomes a module: ``module`` gets
+    a child for each.
 
     Raises:
         RuntimeError: If the forward decides by its input, holds constants of its own making, or
@@ -84,7 +84,7 @@ def graph_of(module: nn.Module) -> fx.Graph:
         for training in (False, True):
             module.training = training
             graphs[training] = ChildrenStay().trace(module, concrete_args=defaults or None)
-            _drop_arguments(graphs[training], len(parameters) - len(defaults))
+            _keep_defaults(graphs[training], defaults)
     except _UNTRACEABLE as error:
         raise RuntimeError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
     finally:
@@ -99,13 +99,33 @@ def graph_of(module: nn.Module) -> fx.Graph:
     return graphs[True]
 
 
-def _drop_arguments(graph: fx.Graph, kept: int) -> None:
-    """Take the last arguments out of a graph, with the checks of their values."""
-    gone = [node for node in graph.nodes if node.op == "placeholder"][kept:]
-    for node in gone:
-        gone += [user for user in node.users if user not in gone]
-    for node in reversed(gone):
-        graph.erase_node(node)
+def only(value: Any, default: Any, name: str) -> None:
+    """Refuse a value other than the default that a graph was made with.
+
+    Raises:
+        TypeError: If it is another.
+    """
+    if isinstance(value, fx.Proxy):  # a graph is made again of its code when it is loaded
+        value.tracer.create_proxy("call_function", only, (value, default, name), {})
+    elif type(value) is not type(default) or value != default:
+        raise TypeError(f"{name}={value!r} is not what this forward was made for: {default!r}")
+
+
+def _keep_defaults(graph: fx.Graph, defaults: Mapping[str, Any]) -> None:
+    """Make a graph refuse other values than the defaults, in one way for all of them."""
+    places = [node for node in graph.nodes if node.op == "placeholder"]
+    for node in places[len(places) - len(defaults) :]:
+        checks = list(node.users)
+        for check in checks:
+            checks += [user for user in check.users if user not in checks]
+        for check in reversed(checks):
+            graph.erase_node(check)
+    for node, (name, value) in zip(
+        places[len(places) - len(defaults) :], defaults.items(), strict=True
+    ):
+        node.target, node.name, node.args = name, name, (value,)
+        with graph.inserting_after(places[-1]):
+            graph.call_function(only, (node, value, name))
 
 
 def _drop_by_module(module: nn.Module, name: str, *nodes: fx.Node) -> None:

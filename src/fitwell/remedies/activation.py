@@ -15,6 +15,7 @@ from fitwell.remedies.places import (
     hidden_functions,
     is_hidden,
     is_recurrent,
+    stands_between_layers,
 )
 
 KINDS: Mapping[str, str] = {
@@ -116,6 +117,8 @@ def _reasons(anatomy: Anatomy, wanted: Collection[str]) -> Iterable[str]:
             said[name] = "serves as a gate"
         elif not is_hidden(anatomy, node):
             said[name] = "serves the output: give the hidden layers modules of their own"
+        elif not stands_between_layers(anatomy, node):
+            said[name] = "shapes the scores of attention"
         elif is_recurrent(anatomy, node):
             said[name] = "works on the state of a loop"
     return [f"{name} {reason}" for name, reason in said.items()]

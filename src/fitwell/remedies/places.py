@@ -60,6 +60,26 @@ def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
     return False
 
 
+def stands_between_layers(anatomy: Anatomy, node: Node) -> bool:
+    """Whether a node is an activation whose output reaches a layer other than through attention.
+
+    What is put out to a softmax inside the network shapes scores, and is no activation of a layer:
+    the cap on the scores of Gemma 2, the position bias of Swin V2.
+    """
+    if node.role != Role.ACTIVATION:
+        return False
+    seen: set[int] = set()
+    queue = list(anatomy.consumers(node))
+    while queue:
+        current = queue.pop()
+        if current.role in LAYER_ROLES:
+            return True
+        if current.index not in seen and current.role != Role.ATTENTION:
+            queue += anatomy.consumers(current)
+        seen.add(current.index)
+    return False
+
+
 def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:
     """Return the activation modules, at their first call, that are hidden wherever they run.
 
@@ -70,10 +90,7 @@ def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:
     return tuple(
         node
         for node in first
-        if all(
-            call.role == Role.ACTIVATION and is_hidden(anatomy, call)
-            for call in calls(anatomy, node.path)
-        )
+        if all(stands_between_layers(anatomy, call) for call in calls(anatomy, node.path))
     )
 
 
@@ -90,7 +107,7 @@ def hidden_functions(anatomy: Anatomy) -> tuple[Node, ...]:
     return tuple(
         nodes[0]
         for nodes in places.values()
-        if all(node.role == Role.ACTIVATION and is_hidden(anatomy, node) for node in nodes)
+        if all(stands_between_layers(anatomy, node) for node in nodes)
     )
 
 

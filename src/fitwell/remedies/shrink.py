@@ -213,6 +213,8 @@ def _tie(anatomy: Anatomy, layer: Node, consumer: Node) -> str:
         return f"is tied to a width by {name}"
     if _carried(consumer) and len(calls(anatomy, consumer.path)) != 1:
         return f"shares {name} with others, or it is a function"
+    if _carried(consumer) and not _sizes(consumer):
+        return f"is followed by {name}, whose size is not known"
     return ""
 
 

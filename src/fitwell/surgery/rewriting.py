@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -60,27 +60,38 @@ def _check(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     """Compare a module with its trace."""
     if owner._forward_hooks or owner._forward_pre_hooks:
         raise RuntimeError("it carries hooks")
-    if kwargs:
-        raise RuntimeError(f"it is called with keywords: {', '.join(kwargs)}")
-    required = [p for p in signature(owner.forward).parameters.values() if p.default is p.empty]
-    if len(args) > len(required):
-        raise RuntimeError("it is given optional arguments, which its trace would fix")
+    for name, given in _optional(owner, args, kwargs).items():
+        raise RuntimeError(f"it is given {name}={given}, which its trace would fix")
     children = dict(owner._modules)
     try:
         graph = graph_of(owner)
         traced = fx.GraphModule(owner, graph)
         for training in (False, True):
-            if not _same(_output(owner, args, training), _output(traced, args, training)):
+            outputs = [_output(m, args, kwargs, training) for m in (owner, traced)]
+            if not _same(*outputs):
                 raise RuntimeError("its trace gives another output")
     finally:
         for name in set(owner._modules) - set(children):
             del owner._modules[name]
 
 
-def _output(module: nn.Module, args: tuple[Any, ...], training: bool) -> list[Tensor]:
+def _optional(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the arguments that are given other values than their defaults, in words."""
+    known = signature(owner.forward).parameters
+    given = signature(owner.forward).bind(*args, **kwargs).arguments
+    return {
+        name: type(value).__name__ if isinstance(value, Tensor) else repr(value)
+        for name, value in given.items()
+        if known[name].default is not Parameter.empty and value is not known[name].default
+    }
+
+
+def _output(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], training: bool
+) -> list[Tensor]:
     with undisturbed(module, training=training), torch.no_grad():
         torch.manual_seed(0)
-        output = module(*args)
+        output = module(*args, **kwargs)
     return [tensor.clone() for tensor in tensors_in(output)]
 
 
