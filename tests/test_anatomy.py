@@ -1,7 +1,9 @@
 """The anatomy is what really ran, and recording it changes nothing."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -362,3 +364,37 @@ def test_an_example_is_made_for_a_loop_over_a_recurrent_cell():
             return self.head(state)
 
     assert anatomy.example_for(Loop()).shape == (2, 8, 4)
+
+
+class DrawsFromElsewhere(nn.Module):
+    """Draws from numpy's and Python's random numbers, as layer drop in some networks does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(x) * (np.random.rand() + random.random())
+
+
+def test_random_numbers_of_numpy_and_python_stay_as_they_are():
+    random.seed(1)
+    np.random.seed(1)
+    wanted = random.random(), np.random.rand()
+    random.seed(1)
+    np.random.seed(1)
+    anatomy.inspect(DrawsFromElsewhere(), torch.ones(2, 3))
+    assert (random.random(), np.random.rand()) == wanted
+
+
+def test_a_compiled_network_is_inspected_without_compiling_it():
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    net = torch.compile(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), backend=backend)
+    found = anatomy.inspect(net, torch.ones(2, 3))
+    assert [node.kind for node in found.nodes] == ["Linear", "ReLU", "Linear"]
+    assert compiled == []
