@@ -95,6 +95,25 @@ def test_the_scores_of_attention_and_scaled_gates_keep_theirs():
     assert type(new) is Capped
 
 
+class Tied(nn.Module):
+    """An autoencoder whose decoder is the transposed encoder: no loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.act, self.bias = (
+            nn.Linear(4, 3),
+            nn.Sigmoid(),
+            nn.Parameter(torch.ones(4)),
+        )
+
+    def forward(self, x):
+        return nn.functional.linear(self.act(self.encode(x)), self.encode.weight.T, self.bias)
+
+
+def test_weights_that_are_used_again_make_no_loop():
+    assert isinstance(treated(Tied(), "relu").act, nn.ReLU)
+
+
 class Loop(nn.Module):
     def __init__(self):
         super().__init__()

@@ -142,3 +142,20 @@ def test_a_layer_whose_weights_are_read_from_outside_is_refused():
 def test_a_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(ThresholdError, match="momentum"):
         BatchNorm(momentum)
+
+
+class GraphNet(nn.Module):
+    """The product with the edges stands between a layer and its activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.out = nn.Linear(6, 5), nn.Linear(5, 2)
+        self.register_buffer("edges", torch.eye(16) + torch.eye(16).roll(1, 0))
+
+    def forward(self, x):
+        return self.out(torch.relu(self.edges @ self.one(x)))
+
+
+def test_a_layer_of_a_graph_network_is_normalised_before_the_edges():
+    for remedy in (BatchNorm(), LayerNorm()):
+        assert list(dict(treated(GraphNet(), remedy).one.named_children())) == ["layer", "norm"]

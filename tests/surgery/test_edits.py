@@ -52,6 +52,14 @@ def test_initialising_rows_leaves_the_others_alone(model):
     assert torch.equal(model[2].weight[4:], before[4:])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_any_precision_are_filled(model, dtype):
+    surgery.perform(model.to(dtype), [Initialize("2.weight", "orthogonal_")])
+    weight = model[2].weight.double()
+    assert model[2].weight.dtype == dtype
+    assert torch.allclose(weight @ weight.T, torch.eye(6, dtype=torch.float64), atol=0.02)
+
+
 def test_the_seed_decides_new_weights_and_the_global_state_is_restored(model):
     edits = [Initialize("0.weight", "kaiming_normal_", {"nonlinearity": "relu"})]
     torch.manual_seed(3)

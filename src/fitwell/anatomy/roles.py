@@ -57,6 +57,7 @@ _WEIGHTED_CALLS = frozenset(
     "embedding embeddingbag matmul rmatmul mm bmm addmm baddbmm einsum multiheadattentionforward "
     "rnntanh rnnrelu lstm gru".split()
 )
+_PRODUCTS = frozenset("matmul rmatmul mm bmm addmm baddbmm einsum".split())
 _NORMALIZING_CALLS = frozenset(
     "batchnorm layernorm groupnorm instancenorm rmsnorm localresponsenorm normalize".split()
 )
@@ -161,6 +162,8 @@ def function_role(slug: str, sources: int, weighted: bool) -> Role:
     if slug in _WEIGHTED_CALLS and weighted:
         recurrent = slug in ("rnntanh", "rnnrelu", "lstm", "gru")
         return Role.RECURRENT if recurrent else Role.LAYER
+    if slug in _PRODUCTS:
+        return Role.PRODUCT
     if slug in ACTIVATION_NAMES:
         return Role.ACTIVATION
     if slug in _NORMALIZING_CALLS:

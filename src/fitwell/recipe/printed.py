@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 
@@ -38,6 +39,13 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
     ]
     for parent, name in places:
         setattr(parent, name, new)
+
+
+def fill(part: Tensor, function: Callable[..., object], **args: object) -> None:
+    """Fill a weight, or some of its rows; half precision is drawn in float32."""
+    drawn = part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
+    function(drawn, **args)
+    part.copy_(drawn)
 
 
 def is_sequence(module: nn.Module) -> bool:

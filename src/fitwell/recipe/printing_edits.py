@@ -29,6 +29,7 @@ _HELPERS: Mapping[type, tuple[Callable[..., Any], ...]] = {
     InsertBefore: (*_FITTING, printed.precede),
     InsertAfter: (*_FITTING, printed.is_sequence, printed.follow),
     ReplaceCall: (printed.fitted,),
+    Initialize: (printed.fill,),
 }
 """Kinds of edits, and the functions that their lines call."""
 
@@ -73,7 +74,7 @@ def _(edit: Initialize) -> str:
     part = f"[{edit.rows[0]}:{edit.rows[1]}]" if edit.rows else ""
     given = "".join(f", {name}={value!r}" for name, value in edit.args.items())
     parameter = f"model.get_parameter({json.dumps(edit.parameter)}){part}"
-    return f"nn.init.{edit.function}({parameter}{given})"
+    return f"fill({parameter}, nn.init.{edit.function}{given})"
 
 
 @line_of.register

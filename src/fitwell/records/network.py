@@ -24,6 +24,8 @@ class Role(StrEnum):
     """A sigmoid or tanh whose value is multiplied into something."""
     ATTENTION = "attention"
     """A softmax inside the network, over something other than the output."""
+    PRODUCT = "product"
+    """A matrix product without weights: attention by hand, the edges of a graph."""
     SHAPE = "shape"
     """Moves values and changes none: reshape, flatten, pooling, identity."""
     OTHER = "other"

@@ -45,11 +45,10 @@ class LabelSmoothing(Remedy):
 
     def edit(self, anatomy: Anatomy) -> Sequence[Edit]:
         """Change nothing of the network, but refuse one that has no classes."""
-        shape = anatomy.nodes[-1].shape if anatomy.nodes else ()
-        if len(shape) < 2 or shape[1] < 2:
+        if not any(len(shape) > 1 and shape[1] > 1 for shape in anatomy.outputs):
             raise NotApplicable(
-                "Label smoothing needs scores of two classes or more (batch, classes): "
-                f"this network puts out {tuple(shape)}."
+                "Label smoothing needs scores of two classes or more (batch, classes): this "
+                f"network puts out {', '.join(map(str, anatomy.outputs)) or 'no tensor'}."
             )
         return ()
 

@@ -46,7 +46,7 @@ def layers_before(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
 
 def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
     """Whether a node works on the state of a loop: a layer before it takes its output again."""
-    paths = {layer.path for layer in layers_before(anatomy, node)}
+    before = {(layer.path, layer.functional) for layer in layers_before(anatomy, node)}
     seen: set[int] = set()
     queue = list(anatomy.consumers(node))
     while queue:
@@ -54,7 +54,7 @@ def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
         if current.index in seen:
             continue
         seen.add(current.index)
-        if current.role in LAYER_ROLES and current.path in paths:
+        if current.role in LAYER_ROLES and (current.path, current.functional) in before:
             return True
         queue.extend(anatomy.consumers(current))
     return False
@@ -114,10 +114,10 @@ def hidden_functions(anatomy: Anatomy) -> tuple[Node, ...]:
 def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
     """Return the activation that a layer leads to, and whether it is normalised on the way.
 
-    Looked through are normalisation, dropout, shape and the addition at the end of a residual
-    block, as far as an activation follows.
+    Looked through are normalisation, dropout, shape, the addition at the end of a residual block
+    and the product with the edges of a graph, as far as an activation follows.
     """
-    walk = anatomy.walk_to_activation(layer, TRANSPARENT | {Role.ADD})
+    walk = anatomy.walk_to_activation(layer, TRANSPARENT | {Role.ADD, Role.PRODUCT})
     if walk:
         return walk[-1], any(node.role == Role.NORMALIZATION for node in walk)
     return None, any(node.role == Role.NORMALIZATION for node in anatomy.consumers(layer))

@@ -57,6 +57,9 @@ def perform(
     return _moved(before, model.state_dict(keep_vars=True))
 
 
+HALF = (torch.float16, torch.bfloat16)
+
+
 @singledispatch
 def perform_one(edit: object, model: nn.Module, rows: object) -> None:
     """Perform one edit; every kind of edit registers a function here."""
@@ -109,7 +112,10 @@ def _(edit: Initialize, model: nn.Module, rows: object) -> None:
     parameter = model.get_parameter(edit.parameter)
     part = parameter if edit.rows is None else parameter[edit.rows[0] : edit.rows[1]]
     with torch.no_grad():
-        getattr(nn.init, edit.function)(part, **edit.args)
+        # Half precision lacks the decompositions that some of the functions need.
+        drawn = part.float() if part.dtype in HALF else part
+        getattr(nn.init, edit.function)(drawn, **edit.args)
+        part.copy_(drawn)
 
 
 @perform_one.register
