@@ -63,6 +63,7 @@ class Specimen:
         self.example = network.example()
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
+            torch.manual_seed(SEED)
             self.model = network.make()
             output = run(self.model, self.example)
             self.targets = network.targets(output)
@@ -139,6 +140,7 @@ def _check(specimen: Specimen, remedy: Remedy) -> None:
         "a deep copy has other weights",
     )
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
         _check_training(specimen, treated)
     _check_loading(treated.model, again.model)
     specimen.check_untouched()

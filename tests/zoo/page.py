@@ -40,7 +40,10 @@ in `tests/zoo` compare every cell.
 
 _BARE = (
     (re.compile(r"/\S+/(\w+\.py):\d+"), r"\1"),
-    (re.compile(r"\(\)|(?<=out )\([\d, ]+\)|(?<=float32 )\([\d, ]+\)|(?<=float16 )\([\d, ]+\)"), "…"),
+    (
+        re.compile(r"\(\)|(?<=out )\([\d, ]+\)|(?<=float32 )\([\d, ]+\)|(?<=float16 )\([\d, ]+\)"),
+        "…",
+    ),
     (re.compile(r"(?<=int64 )\([\d, ]+\)|'?\[[-\d, ]+\]'?"), "…"),
     (re.compile(r"torch\.Size|torch\.(?=float|int|bfloat)"), ""),
     (re.compile(r"\bmove to: .*? is an? \w+\."), "move to."),

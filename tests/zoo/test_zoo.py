@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from secrets import randbelow
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from fitwell.errors import NotApplicable
-from fitwell.interfaces import Remedy, Stage, Tensors
+from fitwell.interfaces import Remedy, Stage
 from fitwell.records import Anatomy, Edit, Initialize
 from fitwell.remedies import REMEDIES
 
@@ -19,6 +20,9 @@ from .checks import Specimen, outcome
 from .networks import NETWORKS
 from .page import PAGE, head, page, read, row, shown, written_with
 from .variants import remedies
+
+if TYPE_CHECKING:
+    from fitwell.interfaces import Tensors
 
 QUICK = (
     *("MLP, functional activations", "MLP, compiled (eager)", "Shared layers", "Frozen backbone"),
@@ -78,9 +82,9 @@ class Bad(Remedy):
             case "random":
                 torch.rand(1)
             case "numbers":
-                return [Initialize("0.bias", "constant_", {"val": float("nan")})]
+                return [Initialize("0.bias", "constant_", {"val": float("inf")})]
             case "draws":
-                return [Initialize("0.bias", "constant_", {"val": torch.seed()})]
+                return [Initialize("0.bias", "constant_", {"val": randbelow(1_000_000)})]
         return ()
 
     def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -103,7 +107,7 @@ class Bad(Remedy):
         ("no reason", "refused without a reason"),
         ("error", "ZeroDivisionError"),
         ("random", "random state of torch changed"),
-        ("numbers", "is not finite"),
+        ("numbers", "the loss is not finite"),
         ("draws", "the same seed gave other weights"),
         ("loss", "the loss is not finite"),
         ("stuck", "three steps changed no parameter"),
