@@ -131,6 +131,7 @@ def _check(specimen: Specimen, remedy: Remedy) -> None:
         "the same seed gave other weights",
     )
     _check_weights(specimen.model, treated)
+    _check_loading_the_original(specimen.model, again)
     promise(
         shape_of(treated.model, specimen.example) == specimen.shape,
         "the output has another structure, shape or dtype",
@@ -176,8 +177,19 @@ def _check_weights(model: nn.Module, treated: Treated) -> None:
         promise(new[moved].shape == tensor.shape, f"the weight {key} has another shape")
         if id(tensor) not in tied:
             promise(torch.equal(new[moved], tensor), f"the weight {key} changed, unnamed")
-    if not rebuilt:
+
+
+def _check_loading_the_original(model: nn.Module, treated: Treated) -> None:
+    """Check that weights of the original find their places, where every one of them has one."""
+    new = treated.model.state_dict()
+    old = {_inner(key): tensor for key, tensor in model.state_dict().items()}
+    places = {key: new.get(treated.changes.keys.get(key, key)) for key in old}
+    if all(p is not None and p.shape == old[key].shape for key, p in places.items()):
         treated.load_original(model.state_dict())
+        loaded = treated.model.state_dict()
+        for key, tensor in old.items():
+            moved = treated.changes.keys.get(key, key)
+            promise(torch.equal(loaded[moved], tensor), f"{key} of the original was not loaded")
 
 
 def _inner(key: str) -> str:
