@@ -12,18 +12,16 @@ from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from fitwell.cli.failures import exit_code
 from fitwell.cli.output import show, writable, write_json, write_text
+from fitwell.cli.patching import patch
 from fitwell.cli.progress import TerminalProgress
-from fitwell.errors import BadInput, ThresholdError
+from fitwell.cli.recipes import arms_in
 from fitwell.records import SEVERITIES, study_to_dict
-
-if TYPE_CHECKING:
-    from fitwell.recipe import Recipe
 
 DEFAULT_BUDGET = "2min"
 
@@ -259,38 +257,7 @@ def tasks(json: Json = None) -> None:
     write_json(json, {"schema": 1, "tasks": known})
 
 
-def arms_in(given: Sequence[str]) -> dict[str, Recipe]:
-    """Read ``NAME=RECIPE`` arguments; a recipe is a JSON file or text.
-
-    Raises:
-        BadInput: If one has no name, a name comes twice, or a recipe cannot be read.
-    """
-    from fitwell.recipe import Recipe
-
-    arms: dict[str, Recipe] = {}
-    for text in given:
-        name, sign, recipe = text.partition("=")
-        if not sign or "(" in name or not name.strip() or not recipe.strip():
-            raise BadInput(
-                f'Expected NAME=RECIPE after -r, got {text!r}: write -r "mild=dropout(0.2)".'
-            )
-        if name.strip() in arms:
-            raise BadInput(f"Two recipes are called {name.strip()!r}: give each a name of its own.")
-        arms[name.strip()] = _recipe_in(name.strip(), recipe.strip(), Recipe)
-    return arms
-
-
-def _recipe_in(name: str, text: str, kind: type[Recipe]) -> Recipe:
-    path = Path(text)
-    try:
-        if path.suffix != ".json":
-            return kind.from_text(text)
-        return kind.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise BadInput(f"Cannot read the recipe {text}: {why}.") from error
-    except ThresholdError as error:
-        raise BadInput(f"In the recipe {name!r}: {error}") from error
+app.command()(patch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,6 +40,11 @@ def complain(text: str) -> None:
     sys.stderr.write("\n".join(printable(line) for line in lines) + "\n")
 
 
+def remark(text: str) -> None:
+    """Print a story on standard error: what stands on standard output is for another program."""
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in text.splitlines()))
+
+
 def writable(*paths: Path | None) -> None:
     """Check, before any work is done, that these files can be written.
 
@@ -83,17 +88,30 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: If it cannot be written.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all; a device or pipe is written straight.
+
+    A file that is there keeps its permissions; of a link, the file that it leads to is written.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        place = path.resolve()
+        mode = place.stat().st_mode & 0o777 if place.exists() else 0o644
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            temporary.chmod(0o644)
-            temporary.replace(path)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            temporary.chmod(mode)
+            temporary.replace(place)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

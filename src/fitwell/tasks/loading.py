@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import importlib.util
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from fitwell.errors import FitwellError, TaskError, require
+from fitwell.errors import TaskError, require
 from fitwell.tasks.builtin import builtin
 from fitwell.tasks.task import Task
+from fitwell.tasks.theirs import module_of, run_theirs
 
 _TABLES = frozenset({".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq"})
+_RETURN = "return the task instead"
 
 
 def load(
@@ -95,7 +91,7 @@ def _unknown(target: str, path: Path) -> str:
 def _called(place: str, function: str) -> Task:
     """Import a user's module, call the function, and return its task."""
     target = f"{place}:{function}"
-    module = _theirs(target, lambda: _module(place))
+    module = run_theirs(target, lambda: module_of(place), instead=_RETURN)
     make = getattr(module, function, None)
     if make is None:
         near = difflib.get_close_matches(function, dir(module), n=1)
@@ -105,72 +101,10 @@ def _called(place: str, function: str) -> Task:
         raise TaskError(
             f"{target} must be a function that returns a task, got {type(make).__name__}."
         )
-    task = _theirs(target, make)
+    task = run_theirs(target, make, instead=_RETURN)
     if not isinstance(task, Task):
         raise TaskError(
             f"{target} must return a fitwell.Task, got {type(task).__name__}: end it with "
             "`return fitwell.Task(name, make_model, train, loss, metric)`."
         )
     return task
-
-
-def _theirs(target: str, run: Callable[[], Any]) -> Any:
-    """Run a user's code; what it raises is told with its own traceback and not ours."""
-    try:
-        return run()
-    except FitwellError:
-        raise
-    except SystemExit as error:
-        raise TaskError(
-            f"{target} ended the program with exit code {error.code!r}: return the task instead, "
-            'and keep what a script does under `if __name__ == "__main__":`.'
-        ) from error
-    except Exception as error:
-        inner = error.__traceback__
-        while inner is not None and _is_ours(inner.tb_frame.f_code.co_filename):
-            inner = inner.tb_next
-        told = "".join(traceback.format_exception(error.with_traceback(inner))).rstrip()
-        said = traceback.format_exception_only(error)[-1].strip()
-        details = f"\n{told}" if told != said else ""
-        raise TaskError(f"{target} failed: {said}{details}") from error
-
-
-def _is_ours(filename: str) -> bool:
-    return filename == __file__ or "importlib" in filename
-
-
-def _module(place: str) -> ModuleType:
-    if not place.endswith(".py"):
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
-        try:
-            return _travelling(importlib.import_module(place))
-        except ModuleNotFoundError as error:
-            if error.name is None or not place.startswith(error.name):
-                raise
-            raise TaskError(
-                f"No module {place!r}: check the name, or give path/to/file.py."
-            ) from error
-    path = Path(place)
-    if not path.is_file():
-        raise TaskError(f"No file at {place}: check the path.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise TaskError(f"{place} cannot be imported: check the path.")
-    module = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # so that it finds the modules beside it
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[path.stem]
-        raise
-    return _travelling(module)
-
-
-def _travelling(module: ModuleType) -> ModuleType:
-    """Let other processes get a module's functions by value: they may not be able to import it."""
-    require("cloudpickle").register_pickle_by_value(module)
-    return module
