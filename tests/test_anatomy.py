@@ -1,7 +1,9 @@
 """The anatomy is what really ran, and recording it changes nothing."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -400,3 +402,37 @@ def test_a_class_with_a_forward_of_its_own_says_so():
 
     nodes = anatomy.inspect(nn.Sequential(nn.LayerNorm(4), Mine(4)), torch.randn(2, 4)).nodes
     assert [node.settings.get("own_forward", False) for node in nodes] == [False, True]
+
+
+class DrawsFromElsewhere(nn.Module):
+    """Draws from numpy's and Python's random numbers, as layer drop in some networks does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(x) * (np.random.rand() + random.random())
+
+
+def test_random_numbers_of_numpy_and_python_stay_as_they_are():
+    random.seed(1)
+    np.random.seed(1)
+    wanted = random.random(), np.random.rand()
+    random.seed(1)
+    np.random.seed(1)
+    anatomy.inspect(DrawsFromElsewhere(), torch.ones(2, 3))
+    assert (random.random(), np.random.rand()) == wanted
+
+
+def test_a_compiled_network_is_inspected_without_compiling_it():
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    net = torch.compile(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), backend=backend)
+    found = anatomy.inspect(net, torch.ones(2, 3))
+    assert [node.kind for node in found.nodes] == ["Linear", "ReLU", "Linear"]
+    assert compiled == []

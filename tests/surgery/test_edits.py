@@ -1,5 +1,7 @@
 """Edits do what they say, on the copy only."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -93,6 +95,16 @@ def test_an_attribute_is_configured(model):
 def test_a_network_that_is_one_layer_is_refused():
     with pytest.raises(NotApplicable, match="single layer"):
         surgery.perform(nn.Linear(2, 2), [InsertAfter("", "norm", ModuleSpec("Identity"))])
+
+
+def test_a_weight_whose_numbers_lie_in_another_order_is_filled_alike():
+    edits = [Initialize("0.weight", "orthogonal_")]
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    last = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    surgery.perform(model, edits)
+    surgery.perform(last, edits)
+    assert not last[0].weight.is_contiguous()
+    assert torch.equal(last[0].weight, model[0].weight)
 
 
 def test_weights_are_what_multiplies_an_input():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,6 +20,9 @@ from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
 def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     """Run a model aside: afterwards buffers, modes and random numbers are as they were.
 
+    The random numbers are torch's, numpy's and Python's: networks draw from all three. What is
+    compiled runs eagerly meanwhile, so that nothing is compiled anew for the hooks on it.
+
     Args:
         model: The model that will be run.
         training: The mode that it is put in meanwhile.
@@ -26,13 +31,17 @@ def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    with torch.random.fork_rng(devices=devices):
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    eager = torch.compiler.set_stance("force_eager")
+    with torch.random.fork_rng(devices=devices), eager:
         model.train(training)
         torch.backends.mha.set_fastpath_enabled(False)
         try:
             yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
+            random.setstate(drawn)
+            np.random.set_state(drawn_by_numpy)
             for module, mode in modes.items():
                 module.training = mode
             with torch.no_grad():

@@ -44,7 +44,7 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
 
 def fill(part: Tensor, function: Callable[..., object], **args: object) -> None:
     """Fill a weight, or some of its rows; half precision is drawn in float32."""
-    drawn = part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
+    drawn = (part.float() if part.dtype in (torch.float16, torch.bfloat16) else part).contiguous()
     function(drawn, **args)
     part.copy_(drawn)
 
