@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from fitwell import anatomy
 from fitwell.errors import BadInput
+from fitwell.modules import Recurrent
 from fitwell.records import Role
 
 
@@ -382,3 +383,20 @@ def test_an_example_is_made_for_a_loop_over_a_recurrent_cell():
             return self.head(state)
 
     assert anatomy.example_for(Loop()).shape == (2, 8, 4)
+
+
+def test_a_recurrent_layer_of_ours_is_one_and_tells_its_settings():
+    net = nn.Sequential(Recurrent("RNN_TANH", 4, 3, norm=True, variational=0.2))
+    (node,) = anatomy.inspect(net, torch.randn(5, 2, 4)).nodes
+    assert node.role == Role.RECURRENT
+    wanted = {"mode": "RNN_TANH", "nonlinearity": "tanh", "norm": True, "variational": 0.2}
+    assert {name: node.settings[name] for name in wanted} == wanted
+
+
+def test_a_class_with_a_forward_of_its_own_says_so():
+    class Mine(nn.LayerNorm):
+        def forward(self, x):
+            return 2 * x
+
+    nodes = anatomy.inspect(nn.Sequential(nn.LayerNorm(4), Mine(4)), torch.randn(2, 4)).nodes
+    assert [node.settings.get("own_forward", False) for node in nodes] == [False, True]

@@ -7,6 +7,7 @@ controlled experiment, on data kept aside, which remedies helped.
 from fitwell import remedies
 from fitwell.cure import Cure, cure
 from fitwell.errors import FitwellError, NotApplicable
+from fitwell.monte_carlo import MonteCarlo, monte_carlo
 from fitwell.preflight import preflight
 from fitwell.recipe import Recipe, Treated
 from fitwell.records import Diagnosis, Finding, RemedySpec, Trace, Verdict
@@ -21,6 +22,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FitwellError",
+    "MonteCarlo",
     "NotApplicable",
     "Recipe",
     "RemedySpec",
@@ -31,6 +33,7 @@ __all__ = [
     "Verdict",
     "compare",
     "cure",
+    "monte_carlo",
     "preflight",
     "remedies",
     "watch",

@@ -24,6 +24,7 @@ from fitwell.remedies import (
     CutMix,
     Dropout,
     EarlyStopping,
+    GroupNorm,
     Initialization,
     LabelSmoothing,
     LayerNorm,
@@ -35,6 +36,7 @@ from fitwell.remedies import (
 )
 from fitwell.remedies.activation import KINDS
 from fitwell.remedies.augment import KINDS as KINDS_OF_DATA
+from fitwell.remedies.dropout import KINDS as KINDS_OF_DROPOUT
 from fitwell.remedies.initialization import SCHEMES
 
 
@@ -53,8 +55,11 @@ ANY_REMEDY = {
     ClipNorm: st.builds(ClipNorm, numbers(0, 1e6)),
     ClipValue: st.builds(ClipValue, numbers(0, 1e6)),
     CutMix: st.builds(CutMix, numbers(0, 10), st.sampled_from(["auto", "image", "signal"])),
-    Dropout: st.builds(Dropout, numbers(0, 0.99)),
+    Dropout: st.builds(Dropout, numbers(0, 0.99), st.sampled_from(KINDS_OF_DROPOUT)),
     EarlyStopping: st.builds(EarlyStopping, st.integers(1, 999), numbers(0, 1e6)),
+    GroupNorm: st.builds(
+        GroupNorm, st.integers(1, 999), st.sampled_from(["fit", "skip"]), numbers(0, 1)
+    ),
     Initialization: st.builds(Initialization, st.sampled_from(SCHEMES)),
     L1: st.builds(L1, numbers(0, 1000)),
     L2: st.builds(L2, numbers(0, 1000), st.booleans()),
@@ -122,7 +127,7 @@ def test_the_text_is_what_a_user_types():
         ("dropout(f(1))", "Cannot read the recipe"),
         ("dropout(**x)", "Cannot read the recipe"),
         ("dropuot(0.5)", "Did you mean Dropout"),
-        ("dropout(0.5, 0.6)", "Dropout takes 1 arguments at most: got 2"),
+        ("dropout(0.5, plain, 1)", "Dropout takes 2 arguments at most: got 3"),
         ("l2(1, strength=2)", "L2 is given strength twice"),
         ("dropout(p=0.5)", "Dropout takes no argument 'p'"),
         ("dropout(1.5)", "rate must lie in"),

@@ -63,6 +63,36 @@ class Functional(nn.Module):
         return self.out(torch.tanh(self.b(x)))
 
 
+class Looped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(3, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.out(state)
+
+
+class Dropping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.dropout(torch.tanh(self.a(x)), 0.1, self.training)
+        x = F.dropout(torch.tanh(self.b(x)), 0.1, self.training)
+        return self.c(torch.tanh(x))
+
+
+def normalised():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU()),
+        *(nn.Flatten(), nn.LayerNorm(96), nn.Linear(96, 3)),
+    )
+
+
 CASES = {
     "deep": (mlp, (6,), "activation(leaky_relu, slope=0.2)+batch_norm+initialization+clip_norm"),
     "norms": (mlp, (6,), "layer_norm(eps=0.001)+dropout(0.3)+l1(0.01)+l2(0.1)+clip_value(0.01)"),
@@ -81,6 +111,12 @@ CASES = {
     "averaged": (normed, (6,), "weight_average(decay=0.9)+clip_value(0.1)"),
     "equally": (mlp, (6,), "weight_average(swa, start=2)+learning_rate(2.0, warmup=3)"),
     "falling": (mlp, (6,), "learning_rate(warmup=1, schedule=cosine, steps=4, min_factor=0.1)"),
+    "normed": (Recurrent, (7, 3), "layer_norm(0.001)+dropout(0.4, variational)+initialization"),
+    "cells": (Looped, (7, 3), "layer_norm+initialization"),
+    "dropping": (Dropping, (6,), "dropout(0.5)"),
+    "layered": (normalised, (1, 8, 8), "layer_norm+dropout(0.3)"),
+    "grouped": (normalised, (1, 8, 8), "group_norm(2)+dropout(0.3, spatial)"),
+    "batched": (normalised, (1, 8, 8), "batch_norm"),
     "nothing": (mlp, (6,), "untreated"),
 }
 

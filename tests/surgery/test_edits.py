@@ -6,6 +6,7 @@ from torch import nn
 
 from fitwell import surgery
 from fitwell.errors import NotApplicable
+from fitwell.modules import Recurrent
 from fitwell.records import Configure, Initialize, InsertAfter, ModuleSpec, Replace
 
 
@@ -97,6 +98,11 @@ def test_a_network_that_is_one_layer_is_refused():
 def test_weights_are_what_multiplies_an_input():
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.PReLU(6), nn.LSTM(6, 3))
     assert surgery.weight_names(model) == {"0.weight", "3.weight_ih_l0", "3.weight_hh_l0"}
+
+
+def test_gains_and_offsets_inside_a_recurrent_layer_are_no_weights():
+    model = nn.Sequential(Recurrent("LSTM", 4, 3, norm=True))
+    assert surgery.weight_names(model) == {"0.weight_ih_l0", "0.weight_hh_l0"}
 
 
 def test_every_name_of_a_shared_module_is_known(model):

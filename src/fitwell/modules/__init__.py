@@ -11,5 +11,9 @@ from types import MappingProxyType
 
 from torch import nn
 
-MODULES: Mapping[str, type[nn.Module]] = MappingProxyType({})
+from fitwell.modules.recurrent import Recurrent, RecurrentCell
+
+MODULES: Mapping[str, type[nn.Module]] = MappingProxyType(
+    {module.__name__: module for module in (Recurrent, RecurrentCell)}
+)
 """Every module of ours by its name."""

@@ -283,6 +283,7 @@ class ReplaceCall:
         name: Name under which the new module stands inside the one at ``path``.
         follow: Whether the new module is called on the result of the function, which stays.
         source: The line of the call, for messages, as ``"model.py:12"``.
+        optional: Whether it is left out where it cannot be done, if other edits remain.
     """
 
     path: str
@@ -292,6 +293,7 @@ class ReplaceCall:
     name: str
     follow: bool = False
     source: str = ""
+    optional: bool = False
 
 
 @final

@@ -13,18 +13,20 @@ from fitwell.records import RemedySpec
 from fitwell.remedies.activation import Activation
 from fitwell.remedies.adaptive_clip import AdaptiveClip
 from fitwell.remedies.augment import Augment
+from fitwell.remedies.batch_norm import BatchNorm
 from fitwell.remedies.clip_norm import ClipNorm
 from fitwell.remedies.clip_value import ClipValue
 from fitwell.remedies.cutmix import CutMix
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
+from fitwell.remedies.group_norm import GroupNorm
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
 from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
+from fitwell.remedies.layer_norm import LayerNorm
 from fitwell.remedies.learning_rate import LearningRate
 from fitwell.remedies.mixup import Mixup
-from fitwell.remedies.normalization import BatchNorm, LayerNorm
 from fitwell.remedies.percentile_clip import PercentileClip
 from fitwell.remedies.shrink import Shrink
 from fitwell.remedies.weight_average import WeightAverage
@@ -42,6 +44,7 @@ __all__ = [
     "CutMix",
     "Dropout",
     "EarlyStopping",
+    "GroupNorm",
     "Initialization",
     "LabelSmoothing",
     "LayerNorm",
@@ -56,12 +59,9 @@ __all__ = [
 
 REMEDIES: Mapping[str, type[Remedy]] = MappingProxyType(
     {
-        remedy.__name__: remedy
-        for remedy in (
-            *(Activation, AdaptiveClip, Augment, BatchNorm, ClipNorm, ClipValue, CutMix, Dropout),
-            *(EarlyStopping, Initialization, L1, L2, LabelSmoothing, LayerNorm, LearningRate),
-            *(Mixup, PercentileClip, Shrink, WeightAverage),
-        )
+        name: found
+        for name, found in sorted(globals().items())
+        if isinstance(found, type) and issubclass(found, Remedy) and found is not Remedy
     }
 )
 """Every remedy by its name."""

@@ -25,6 +25,7 @@ LADDERS: Mapping[str, tuple[str, Any, tuple[Any, ...]]] = {
     "ClipValue": ("max_value", 0.5, (0.02, 0.1, 0.5, 2.0)),
     "CutMix": ("alpha", 1.0, (0.2, 0.5, 1.0)),
     "Dropout": ("rate", 0.5, (0.1, 0.2, 0.35, 0.5, 0.65)),
+    "GroupNorm": ("groups", 32, (1, 4, 8, 32)),
     "Initialization": ("scheme", "auto", ("auto", "orthogonal")),
     "L1": ("strength", 1e-4, (1e-4, 1e-3, 1e-2, 1e-1)),
     "L2": ("strength", 1e-2, (1e-3, 1e-2, 1e-1, 0.5, 2.0)),
@@ -43,6 +44,7 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("Activation", "Initialization"),
         ("BatchNorm",),
         ("Activation", "Initialization", "LayerNorm"),
+        ("Activation", "Initialization", "GroupNorm"),
     ),
     "exploding_gradients": (
         ("ClipNorm", "Initialization"),
@@ -74,7 +76,7 @@ FIRST = 8
 """Recipes of the first generation; what is not among them comes in as a variation."""
 
 APART = (
-    frozenset({"BatchNorm", "LayerNorm"}),
+    frozenset({"BatchNorm", "GroupNorm", "LayerNorm"}),
     frozenset({"ClipNorm", "ClipValue", "AdaptiveClip", "PercentileClip"}),
     frozenset({"Mixup", "CutMix"}),
 )

@@ -6,5 +6,15 @@ A module that stands under several names stays shared, because the new one is pu
 
 from fitwell.surgery.copying import COMPILED, copy_of, module_paths, weight_names
 from fitwell.surgery.edits import LAYER, made, perform
+from fitwell.surgery.rewriting import obstacle
 
-__all__ = ["COMPILED", "LAYER", "copy_of", "made", "module_paths", "perform", "weight_names"]
+__all__ = [
+    "COMPILED",
+    "LAYER",
+    "copy_of",
+    "made",
+    "module_paths",
+    "obstacle",
+    "perform",
+    "weight_names",
+]
