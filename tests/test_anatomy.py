@@ -1,7 +1,9 @@
 """The anatomy is what really ran, and recording it changes nothing."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from fitwell import anatomy
 from fitwell.errors import BadInput
+from fitwell.modules import Recurrent
 from fitwell.records import Role
 
 
@@ -102,6 +105,26 @@ def test_libraries_own_forms_of_torchs_modules_are_known():
     ]
     assert found.nodes[0].settings["in_features"] == 4
     assert found.nodes[0].settings["out_features"] == 6
+
+
+def test_buffers_are_no_input_of_the_network():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+            self.register_buffer("shift", torch.ones(4))
+            self.register_buffer("ids", torch.arange(3))
+
+        def forward(self, x):
+            return self.a(x) + self.shift + self.ids[:1]
+
+    nodes = anatomy.inspect(Shifted(), torch.randn(2, 4)).nodes
+    assert [(n.kind, n.inputs, n.role) for n in nodes] == [
+        ("Linear", (-1,), Role.LAYER),
+        ("add", (0,), Role.OTHER),
+        ("getitem", (), Role.SHAPE),
+        ("add", (1, 2), Role.ADD),
+    ]
 
 
 def test_a_function_knows_its_line_and_how_often_it_was_called_before():
@@ -362,3 +385,54 @@ def test_an_example_is_made_for_a_loop_over_a_recurrent_cell():
             return self.head(state)
 
     assert anatomy.example_for(Loop()).shape == (2, 8, 4)
+
+
+def test_a_recurrent_layer_of_ours_is_one_and_tells_its_settings():
+    net = nn.Sequential(Recurrent("RNN_TANH", 4, 3, norm=True, variational=0.2))
+    (node,) = anatomy.inspect(net, torch.randn(5, 2, 4)).nodes
+    assert node.role == Role.RECURRENT
+    wanted = {"mode": "RNN_TANH", "nonlinearity": "tanh", "norm": True, "variational": 0.2}
+    assert {name: node.settings[name] for name in wanted} == wanted
+
+
+def test_a_class_with_a_forward_of_its_own_says_so():
+    class Mine(nn.LayerNorm):
+        def forward(self, x):
+            return 2 * x
+
+    nodes = anatomy.inspect(nn.Sequential(nn.LayerNorm(4), Mine(4)), torch.randn(2, 4)).nodes
+    assert [node.settings.get("own_forward", False) for node in nodes] == [False, True]
+
+
+class DrawsFromElsewhere(nn.Module):
+    """Draws from numpy's and Python's random numbers, as layer drop in some networks does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(x) * (np.random.rand() + random.random())
+
+
+def test_random_numbers_of_numpy_and_python_stay_as_they_are():
+    random.seed(1)
+    np.random.seed(1)
+    wanted = random.random(), np.random.rand()
+    random.seed(1)
+    np.random.seed(1)
+    anatomy.inspect(DrawsFromElsewhere(), torch.ones(2, 3))
+    assert (random.random(), np.random.rand()) == wanted
+
+
+def test_a_compiled_network_is_inspected_without_compiling_it():
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    net = torch.compile(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), backend=backend)
+    found = anatomy.inspect(net, torch.ones(2, 3))
+    assert [node.kind for node in found.nodes] == ["Linear", "ReLU", "Linear"]
+    assert compiled == []

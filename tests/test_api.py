@@ -11,13 +11,16 @@ from fitwell import errors, records, remedies
 
 def test_the_public_names_are_pinned():
     assert set(fitwell.__all__) == {
-        *("Cure", "Diagnosis", "Finding", "FitwellError", "NotApplicable", "Recipe", "RemedySpec"),
-        *("Study", "Task", "Trace", "Treated", "Verdict"),
-        *("compare", "cure", "preflight", "remedies", "watch"),
+        *("Cure", "Diagnosis", "Finding", "FitwellError", "LearningCurve", "MonteCarlo"),
+        *("NotApplicable", "Recipe", "RemedySpec", "Study", "Task", "Trace", "Treated", "Verdict"),
+        *("compare", "cure", "learning_curve", "monte_carlo", "preflight", "remedies", "watch"),
     }
 
 
-@pytest.mark.parametrize("name", ["compare", "cure", "preflight", "watch"])
+VERBS = ["compare", "cure", "learning_curve", "monte_carlo", "preflight", "watch"]
+
+
+@pytest.mark.parametrize("name", VERBS)
 def test_the_verbs_are_functions_and_not_the_modules_of_the_same_name(name):
     assert callable(getattr(fitwell, name))
 
@@ -28,9 +31,10 @@ def test_every_public_name_tells_what_it_is():
 
 def test_the_remedies_are_pinned():
     assert set(remedies.REMEDIES) == {
-        *("Activation", "Augment", "BatchNorm", "ClipNorm", "ClipValue", "Dropout"),
-        *("EarlyStopping", "FoldBatchNorm", "Initialization", "L1", "L2", "LSUV"),
-        *("LabelSmoothing", "LayerNorm", "Prune", "ScaleInputs", "Shrink"),
+        *("Activation", "AdaptiveClip", "Augment", "BatchNorm", "ClipNorm", "ClipValue"),
+        *("CutMix", "Dropout", "EarlyStopping", "FoldBatchNorm", "GroupNorm", "Initialization"),
+        *("L1", "L2", "LSUV", "LabelSmoothing", "LayerNorm", "LearningRate", "Mixup"),
+        *("PercentileClip", "Prune", "ScaleInputs", "Shrink", "WeightAverage"),
     }
 
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import math
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -200,8 +201,21 @@ def test_check_tells_its_diagnosis_and_writes_it_as_data_and_as_a_page(
     found = json.loads(data.read_text())
     assert found["schema"] == 1
     assert found["healthy"] == (found["findings"] == [])
-    assert ("Healthy" in capsys.readouterr().out) == found["healthy"]
+    told = capsys.readouterr().out
+    assert ("Healthy" in told) == found["healthy"]
+    assert "○  input" not in told
     assert page.read_text().startswith("<!doctype html>")
+    assert '<svg xmlns="http://www.w3.org/2000/svg" class="network"' in page.read_text()
+
+
+def test_check_draws_the_network_before_the_diagnosis_if_asked(
+    capsys: pytest.CaptureFixture[str], users_file: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "found.json"
+    assert main(["check", f"{users_file}:small", "--network", "--json", str(data)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^○  input$\n^● .* Linear \d+ → \d+ +\d+$", told, re.MULTILINE)
+    assert set(json.loads(data.read_text())) == {"schema", "healthy", "findings", "unjudged"}
 
 
 def test_compare_tells_every_arm_and_writes_it_as_data_and_as_a_page(

@@ -56,9 +56,13 @@ def test_vanishing_behind_sigmoids_is_answered_by_activation_weights_and_batch_n
     assert found == ["Activation", "Initialization", "BatchNorm"]
 
 
-def test_small_batches_get_layer_norm():
-    assert "LayerNorm" in names("vanishing_gradients", layers=MLP, batch_size=15)
-    assert "BatchNorm" in names("vanishing_gradients", layers=MLP, batch_size=16)
+CNN = (LayerFact("a", "Conv2d", "hidden", 0, activation="relu"), MLP[1])
+
+
+@pytest.mark.parametrize(("layers", "norm"), [(MLP, "LayerNorm"), (CNN, "GroupNorm")])
+def test_small_batches_get_layer_norm_and_images_group_norm(layers, norm):
+    assert norm in names("vanishing_gradients", layers=layers, batch_size=15)
+    assert "BatchNorm" in names("vanishing_gradients", layers=layers, batch_size=16)
 
 
 def test_recurrent_networks_are_clipped_and_never_batch_normed():
@@ -70,7 +74,16 @@ def test_recurrent_networks_are_clipped_and_never_batch_normed():
 def test_a_network_that_is_normalised_gets_no_second_normalisation():
     layers = (replace(MLP[0], normalized=True), MLP[1])
     found = names("overfitting", layers=layers)
-    assert not {"BatchNorm", "LayerNorm"} & set(found)
+    assert not {"BatchNorm", "GroupNorm", "LayerNorm"} & set(found)
+
+
+def test_an_explosion_is_answered_by_every_clip_and_a_warm_up():
+    found = names("exploding_gradients", layers=MLP, batch_size=64)
+    assert found[-4:] == ["ClipValue", "AdaptiveClip", "PercentileClip", "LearningRate"]
+
+
+def test_overfitting_is_answered_by_mixing_and_averaging():
+    assert {"Mixup", "CutMix", "WeightAverage"} <= set(names("overfitting", layers=MLP))
 
 
 def test_labels_are_smoothed_in_classification_only():

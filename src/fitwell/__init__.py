@@ -7,10 +7,11 @@ controlled experiment, on data kept aside, which remedies helped.
 from fitwell import remedies
 from fitwell.cure import Cure, cure
 from fitwell.errors import FitwellError, NotApplicable
+from fitwell.monte_carlo import MonteCarlo, monte_carlo
 from fitwell.preflight import preflight
 from fitwell.recipe import Recipe, Treated
-from fitwell.records import Diagnosis, Finding, RemedySpec, Trace, Verdict
-from fitwell.studies import Study, compare
+from fitwell.records import Diagnosis, Finding, LearningCurve, RemedySpec, Trace, Verdict
+from fitwell.studies import Study, compare, learning_curve
 from fitwell.tasks import Task
 from fitwell.watch import watch
 
@@ -21,6 +22,8 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "FitwellError",
+    "LearningCurve",
+    "MonteCarlo",
     "NotApplicable",
     "Recipe",
     "RemedySpec",
@@ -31,6 +34,8 @@ __all__ = [
     "Verdict",
     "compare",
     "cure",
+    "learning_curve",
+    "monte_carlo",
     "preflight",
     "remedies",
     "watch",

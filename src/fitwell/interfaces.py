@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     Tensors: TypeAlias = Mapping[str, Tensor]
-    """Parameters or gradients by the name that ``named_parameters()`` gives them."""
+    """Tensors by name: parameters and gradients by the one that ``named_parameters()`` gives."""
 
 
 @final
@@ -115,6 +115,24 @@ class Stage(IntEnum):
     STOPPING = 10
 
 
+class Mixed(NamedTuple):
+    """Targets of rows that others were mixed into.
+
+    The loss is mixed in their place: ``share`` times the loss against ``first``, plus the rest
+    times the loss against ``second``. So any mean loss can be used, and nobody needs to know how
+    many classes there are.
+
+    Args:
+        first: Targets of the rows themselves.
+        second: Targets of the rows that were mixed into them.
+        share: Weight of the first, in [0, 1]; a tensor without dimensions.
+    """
+
+    first: Tensor
+    second: Tensor
+    share: Tensor
+
+
 class Plain(NamedTuple):
     """The pure function behind a seam, which printed code carries along.
 
@@ -122,7 +140,7 @@ class Plain(NamedTuple):
         function: A module-level function of torch and the standard library alone; its first
             arguments are those of the seam.
         args: The keyword arguments that the remedy calls it with, as plain values.
-        needs: Further functions that it calls, to be printed before it.
+        needs: Further functions and classes that it uses, to be printed before it.
     """
 
     function: Callable[..., Any]
@@ -145,6 +163,13 @@ class Sizes(Protocol):
         """Return the largest value that leaves that many hidden layers at most."""
 
 
+SEAMS = (
+    *("edit", "on_batch", "on_loss", "remember", "on_gradients"),
+    *("after_update", "average", "rate_factor", "should_stop"),
+)
+"""Names of the methods of a remedy that act, in the order in which a training loop meets them."""
+
+
 class Remedy(ABC):
     """One change to how a network is built or trained.
 
@@ -161,8 +186,15 @@ class Remedy(ABC):
     """Place in the canonical order."""
 
     scope: ClassVar[Literal["weights", "all"]] = "all"
-    """Which parameters ``on_gradients`` and ``after_update`` are given: all, or only the weights
-    that multiply an input (no biases, nothing of a normalisation layer)."""
+    """Which parameters ``remember``, ``on_gradients`` and ``after_update`` are given: all, or only
+    the weights that multiply an input (no biases, nothing of a normalisation layer)."""
+
+    units_first: ClassVar[bool] = False
+    """Whether the gradient seams are given tensors with the units on the first axis, whatever the
+    layer: a transposed convolution has them on the second, and is handed over as a view."""
+
+    mixes: ClassVar[bool] = False
+    """Whether ``on_batch`` returns :class:`Mixed` targets, which only ``Treated.loss`` can take."""
 
     def edit(self, anatomy: Anatomy) -> Sequence[Edit]:
         """Return the edits that treat this network, in order.
@@ -176,7 +208,7 @@ class Remedy(ABC):
         """Return how the factory shall make the network, in place of :meth:`edit`; None to edit."""
         return None
 
-    def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor | Mixed]:
         """Return the batch to train on; all randomness comes from ``generator``."""
         return x, y
 
@@ -184,13 +216,39 @@ class Remedy(ABC):
         """Return the loss to go down on, given the mean loss of a batch."""
         return loss
 
-    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+    def remember(self, memory: Tensors, gradients: Tensors) -> Tensors:
+        """Return what is known after a further step, given what was known before it.
+
+        Called before :meth:`on_gradients`, which is given the result; every optimizer has a memory
+        of its own. At first it is empty, and zeros mean the same as nothing: where a step is
+        skipped, what was known before, or zeros, takes the place of the result.
+        """
+        return memory
+
+    def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         """Return the gradients that the optimizer shall see, under the same names."""
         return gradients
 
     def after_update(self, parameters: Tensors, rate: float | Tensor) -> Tensors:
         """Return the parameters after the optimizer's step at learning rate ``rate``."""
         return parameters
+
+    def average(self, averages: Tensors, parameters: Tensors, step: int) -> Tensors:
+        """Return the running average of the weights after an update.
+
+        Args:
+            averages: What it was before; empty at first.
+            parameters: The parameters after the update, and the floating-point buffers.
+            step: Number of the update, from 0.
+
+        Returns:
+            The average of each; empty where there is none yet, and the weights themselves count.
+        """
+        return averages
+
+    def rate_factor(self, step: int) -> float:
+        """Return the multiple of the learning rate that update ``step`` is made with, from 0."""
+        return 1.0
 
     def should_stop(self, losses: Sequence[float]) -> bool:
         """Say whether training shall end, given the validation loss of every epoch so far."""
@@ -203,8 +261,7 @@ class Remedy(ABC):
     @classmethod
     def seams(cls) -> frozenset[str]:
         """Names of the seams that this remedy overrides."""
-        names = ("edit", "on_batch", "on_loss", "on_gradients", "after_update", "should_stop")
-        return frozenset(n for n in names if getattr(cls, n) is not getattr(Remedy, n))
+        return frozenset(n for n in SEAMS if getattr(cls, n) is not getattr(Remedy, n))
 
     @property
     def makes_anew(self) -> bool:

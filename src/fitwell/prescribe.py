@@ -12,8 +12,8 @@ from fitwell.errors import BadInput
 from fitwell.records import SEVERITIES, Diagnosis, Facts, Finding, RemedySpec, Trace
 
 SMALL_BATCH = 16
-"""Below this many rows in a batch, layer norm is named in place of batch norm: batch statistics
-of few rows are noise (Wu and He, "Group normalization", ECCV 2018, shows the loss from 16 down)."""
+"""Below this many rows in a batch, batch norm is not named: batch statistics of few rows are noise
+(Wu and He, "Group normalization", ECCV 2018, shows the loss from 16 down)."""
 
 
 @final
@@ -35,12 +35,19 @@ def _recurrent(facts: Facts) -> bool:
 
 
 def _norm(facts: Facts) -> tuple[RemedySpec, ...]:
-    """Batch norm; layer norm for small batches and recurrent networks; none where it stands."""
+    """Batch norm; for small batches group or layer norm; for recurrent networks layer norm.
+
+    None where the network is normalised already.
+    """
     hidden = [layer for layer in facts.layers if layer.role == "hidden"]
     if not hidden or all(layer.normalized for layer in hidden):
         return ()
-    if _recurrent(facts) or 0 < facts.batch_size < SMALL_BATCH:
+    if _recurrent(facts):
         return (RemedySpec("LayerNorm"),)
+    if 0 < facts.batch_size < SMALL_BATCH:
+        # Channels of an image are best taken in groups, units of a row together.
+        maps = any(layer.kind.startswith("Conv") for layer in hidden)
+        return (RemedySpec("GroupNorm" if maps else "LayerNorm"),)
     return (RemedySpec("BatchNorm"),)
 
 
@@ -64,7 +71,8 @@ def _for_explosion(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
         RemedySpec("ClipNorm"),
         RemedySpec("Initialization"),
         *_norm(facts),
-        RemedySpec("ClipValue"),
+        *(RemedySpec(name) for name in ("ClipValue", "AdaptiveClip", "PercentileClip")),
+        RemedySpec("LearningRate"),
     )
 
 
@@ -85,7 +93,8 @@ def _for_overfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     names = ["Augment", "Dropout", "L2", "EarlyStopping", *(s.name for s in _norm(facts))]
     if facts.classes or "cross_entropy" in facts.loss:
         names.append("LabelSmoothing")
-    return tuple(RemedySpec(name) for name in (*names, "Shrink", "L1"))
+    more = ("Mixup", "CutMix", "WeightAverage", "Shrink", "L1")
+    return tuple(RemedySpec(name) for name in (*names, *more))
 
 
 def _for_underfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:

@@ -129,3 +129,21 @@ def test_arguments_keep_their_default_and_refuse_another_value(net):
         assert torch.equal(twin(x=X), expected)
         with pytest.raises(TypeError, match=r"mask=.* is not what this forward was made for: None"):
             twin(X, torch.ones(4))
+
+
+def test_functional_dropout_is_replaced_as_the_function_that_it_was(net):
+    expected = net.eval()(X)
+    call_module(net, "dropout", 0, "drop", nn.Dropout(0.9))
+    dropping = [name for name, m in net.named_modules() if isinstance(m, nn.Dropout)]
+    assert dropping == ["drop"]
+    assert torch.equal(net.eval()(X), expected)
+    assert net.drop.p == 0.9
+
+
+def test_dropout_that_acts_in_evaluation_too_is_refused():
+    class Always(nn.Module):
+        def forward(self, x):
+            return F.dropout(x, 0.5, training=True)
+
+    with pytest.raises(RuntimeError, match="it drops in evaluation too"):
+        call_module(Always(), "dropout", 0, "drop", nn.Dropout(0.1))

@@ -17,22 +17,30 @@ from fitwell.remedies import (
     LSUV,
     REMEDIES,
     Activation,
+    AdaptiveClip,
     Augment,
     BatchNorm,
     ClipNorm,
     ClipValue,
+    CutMix,
     Dropout,
     EarlyStopping,
     FoldBatchNorm,
+    GroupNorm,
     Initialization,
     LabelSmoothing,
     LayerNorm,
+    LearningRate,
+    Mixup,
+    PercentileClip,
     Prune,
     ScaleInputs,
     Shrink,
+    WeightAverage,
 )
 from fitwell.remedies.activation import KINDS
 from fitwell.remedies.augment import KINDS as KINDS_OF_DATA
+from fitwell.remedies.dropout import KINDS as KINDS_OF_DROPOUT
 from fitwell.remedies.initialization import SCHEMES
 from fitwell.remedies.prune import IMPORTANCES
 
@@ -46,13 +54,18 @@ ANY_REMEDY = {
         st.builds(Activation, st.sampled_from(list(KINDS))),
         st.builds(Activation, st.just("leaky_relu"), slope=numbers(0, 1)),
     ),
+    AdaptiveClip: st.builds(AdaptiveClip, numbers(0, 100), numbers(0, 1)),
     Augment: st.builds(Augment, numbers(0, 1), st.sampled_from(KINDS_OF_DATA), st.booleans()),
     BatchNorm: st.builds(BatchNorm, numbers(0, 1), numbers(0, 1)),
     ClipNorm: st.builds(ClipNorm, numbers(0, 1e6)),
     ClipValue: st.builds(ClipValue, numbers(0, 1e6)),
-    Dropout: st.builds(Dropout, numbers(0, 0.99)),
+    CutMix: st.builds(CutMix, numbers(0, 10), st.sampled_from(["auto", "image", "signal"])),
+    Dropout: st.builds(Dropout, numbers(0, 0.99), st.sampled_from(KINDS_OF_DROPOUT)),
     EarlyStopping: st.builds(EarlyStopping, st.integers(1, 999), numbers(0, 1e6)),
     FoldBatchNorm: st.builds(FoldBatchNorm),
+    GroupNorm: st.builds(
+        GroupNorm, st.integers(1, 999), st.sampled_from(["fit", "skip"]), numbers(0, 1)
+    ),
     Initialization: st.builds(Initialization, st.sampled_from(SCHEMES), st.booleans()),
     L1: st.builds(L1, numbers(0, 1000)),
     L2: st.builds(L2, numbers(0, 1000), st.booleans()),
@@ -61,7 +74,20 @@ ANY_REMEDY = {
     LayerNorm: st.builds(LayerNorm, numbers(0, 1)),
     Prune: st.builds(Prune, numbers(0, 0.99), st.sampled_from(IMPORTANCES)),
     ScaleInputs: st.builds(ScaleInputs),
+    LearningRate: st.builds(
+        LearningRate,
+        numbers(0, 1000),
+        st.integers(0, 99),
+        st.sampled_from(["constant", "cosine", "linear"]),
+        st.integers(100, 999),
+        numbers(0, 1),
+    ),
+    Mixup: st.builds(Mixup, numbers(0, 10)),
+    PercentileClip: st.builds(PercentileClip, numbers(0, 100), st.integers(1, 999)),
     Shrink: st.builds(Shrink, numbers(0, 1), st.none() | st.integers(0, 99)),
+    WeightAverage: st.builds(
+        WeightAverage, st.sampled_from(["ema", "swa"]), numbers(0, 0.999), st.integers(0, 99)
+    ),
 }
 OF_TRAINED = {FoldBatchNorm, Prune}
 """What does not go with a remedy of training."""
@@ -116,7 +142,7 @@ def test_the_text_is_what_a_user_types():
         ("dropout(f(1))", "Cannot read the recipe"),
         ("dropout(**x)", "Cannot read the recipe"),
         ("dropuot(0.5)", "Did you mean Dropout"),
-        ("dropout(0.5, 0.6)", "Dropout takes 1 arguments at most: got 2"),
+        ("dropout(0.5, plain, 1)", "Dropout takes 2 arguments at most: got 3"),
         ("l2(1, strength=2)", "L2 is given strength twice"),
         ("dropout(p=0.5)", "Dropout takes no argument 'p'"),
         ("dropout(1.5)", "rate must lie in"),

@@ -31,6 +31,21 @@ def cnn():
     )
 
 
+def unet():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 2, stride=2), nn.ReLU(), nn.ConvTranspose2d(4, 2, 2, stride=2)),
+        *(nn.Flatten(), nn.Linear(128, 3)),
+    )
+
+
+def mlp_of_signals():
+    return nn.Sequential(nn.Flatten(), nn.Linear(27, 8), nn.Tanh(), nn.Linear(8, 3))
+
+
+def normed():
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -60,6 +75,36 @@ class Residual(nn.Module):
         return self.out(x + self.block(x))
 
 
+class Looped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(3, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.out(state)
+
+
+class Dropping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = F.dropout(torch.tanh(self.a(x)), 0.1, self.training)
+        x = F.dropout(torch.tanh(self.b(x)), 0.1, self.training)
+        return self.c(torch.tanh(x))
+
+
+def normalised():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU()),
+        *(nn.Flatten(), nn.LayerNorm(96), nn.Linear(96, 3)),
+    )
+
+
 CASES = {
     "deep": (mlp, (6,), "activation(leaky_relu, slope=0.2)+batch_norm+initialization+clip_norm"),
     "norms": (mlp, (6,), "layer_norm(eps=0.001)+dropout(0.3)+l1(0.01)+l2(0.1)+clip_value(0.01)"),
@@ -73,6 +118,20 @@ CASES = {
     "levelled": (mlp, (6,), "scale_inputs+lsuv+activation(relu)"),
     "scaled": (cnn, (1, 8, 8), "scale_inputs+batch_norm+lsuv(0.01, rounds=3)+clip_norm"),
     "tied": (Residual, (6,), "shrink(0.5)+dropout(0.2)"),
+    "clipped": (mlp, (6,), "percentile_clip(50, window=3)+l2(0.1, decoupled=False)+l1(0.01)"),
+    "units": (unet, (1, 8, 8), "adaptive_clip(0.02)+l1(0.001)+augment(kind=image)"),
+    "mixed": (mlp, (6,), "mixup(0.5)+label_smoothing+augment(kind=table)"),
+    "cut": (cnn, (1, 8, 8), "cutmix+l2"),
+    "signals": (mlp_of_signals, (3, 9), "augment(0.8, kind=signal)+mixup"),
+    "averaged": (normed, (6,), "weight_average(decay=0.9)+clip_value(0.1)"),
+    "equally": (mlp, (6,), "weight_average(swa, start=2)+learning_rate(2.0, warmup=3)"),
+    "falling": (mlp, (6,), "learning_rate(warmup=1, schedule=cosine, steps=4, min_factor=0.1)"),
+    "normed": (Recurrent, (7, 3), "layer_norm(0.001)+dropout(0.4, variational)+initialization"),
+    "cells": (Looped, (7, 3), "layer_norm+initialization"),
+    "dropping": (Dropping, (6,), "dropout(0.5)"),
+    "layered": (normalised, (1, 8, 8), "layer_norm+dropout(0.3)"),
+    "grouped": (normalised, (1, 8, 8), "group_norm(2)+dropout(0.3, spatial)"),
+    "batched": (normalised, (1, 8, 8), "batch_norm"),
     "nothing": (mlp, (6,), "untreated"),
 }
 
@@ -115,16 +174,24 @@ def test_the_printed_code_gives_the_same_weights_and_the_same_training(case):
     assert_same(twin, treated.model)
 
     optimizer = treated.optimizer(torch.optim.Adam, lr=0.01)
-    loss_fn = treated.loss(F.cross_entropy)
+    scheduler, loss_fn = treated.scheduler(optimizer), treated.loss(F.cross_entropy)
     torch.manual_seed(1)
     for _ in range(4):
         a, b = treated.batch(x, y)
         optimizer.zero_grad()
         loss_fn(treated.model(a), b).backward()
         optimizer.step()
+        scheduler.step()
     torch.manual_seed(1)
-    train_printed(printed, twin, x, y, steps=4)
+    averages = train_printed(printed, twin, x, y, steps=4)
     assert_same(twin, treated.model)
+    if averages:
+        with treated.averaged(), printed["shown"](twin, averages):
+            assert_same(twin, treated.model)
+        assert_same(twin, treated.model)
+        printed["show"](twin, averages)
+        treated.finish()
+        assert_same(twin, treated.model)
 
 
 def test_new_modules_take_the_mode_of_what_they_stand_for():
@@ -142,19 +209,37 @@ def train_printed(printed, model, x, y, *, steps):
     """The loop that the comment at the end of the printed code shows."""
     generator = Generator().manual_seed(5)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(steps):
+    loss_fn, memory, averages = loss_of(printed), [{}] * ("remember_norm" in printed), {}
+    factor = printed.get("rate_factor", lambda step: 1.0)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    for step in range(steps):
         a, b = printed["on_batch"](x, y, generator) if "on_batch" in printed else (x, y)
-        outputs = model(a)
-        loss = F.cross_entropy(outputs, b)
-        if "training_loss" in printed:
-            loss = printed["training_loss"](loss, outputs, b)
+        loss = loss_fn(model(a), b)
         optimizer.zero_grad()
         loss.backward()
         if "before_step" in printed:
-            printed["before_step"](model)
+            printed["before_step"](model, *memory)
         optimizer.step()
         if "after_step" in printed:
             printed["after_step"](model, optimizer.param_groups[0]["lr"])
+        if "average" in printed:
+            averages = printed["average"](averages, model, step)
+        scheduler.step()
+    return averages
+
+
+def loss_of(printed):
+    """The loss as the comment at the end of the printed code builds it."""
+
+    def smoothed(outputs, targets):
+        loss = F.cross_entropy(outputs, targets)
+        if "training_loss" in printed:
+            loss = printed["training_loss"](loss, outputs, targets)
+        return loss
+
+    if "mixed_loss" not in printed:
+        return smoothed
+    return lambda outputs, targets: printed["mixed_loss"](smoothed, outputs, targets)
 
 
 def test_only_what_the_recipe_needs_is_printed():
@@ -162,7 +247,8 @@ def test_only_what_the_recipe_needs_is_printed():
     source = Recipe.from_text("clip_norm(2.0)").to_code(mlp(), example_input=x)
     names = set(run(source)) - {"__builtins__", "__name__", "annotations"}
     assert names == {
-        *("copy", "Mapping", "torch", "Tensor", "nn", "clip_by_norm", "treat", "before_step")
+        *("copy", "Mapping", "torch", "Tensor", "nn", "clip_by_norm", "treat", "before_step"),
+        *("global_norm", "scaled_to"),
     } | ({"__doc__", "__annotations__"} & names)
     assert "fitwell" not in source
 
@@ -200,7 +286,7 @@ def test_a_remedy_without_plain_functions_cannot_be_printed():
     class Mine(Remedy):
         stage: ClassVar[Stage] = Stage.GRADIENT
 
-        def on_gradients(self, gradients, parameters):
+        def on_gradients(self, gradients, parameters, memory):
             return gradients
 
     recipe = Recipe(Mine())

@@ -210,11 +210,11 @@ def test_an_optimizer_copies_and_saves_without_the_recipe():
 
 def test_what_the_loop_never_used_is_named_and_warned_about_once():
     treated = apply(Augment(), LabelSmoothing(), ClipNorm(), EarlyStopping())
-    assert treated.unused() == ("batch", "loss", "optimizer", "should_stop")
+    assert treated.unused() == ("batch", "loss", "optimizer", "should_stop", "finish")
     step(treated, treated.optimizer(torch.optim.SGD, lr=0.1))
     treated.batch(X, Y)
     treated.loss(F.cross_entropy)
-    assert treated.unused() == ("loss", "should_stop")
+    assert treated.unused() == ("loss", "should_stop", "finish")
     with pytest.warns(UserWarning, match=r"never used treated.loss\(\), treated.should_stop\(\)"):
         treated.finish()
     treated.finish()
@@ -247,6 +247,7 @@ def test_the_effects_tell_what_was_seen():
         "Dropout has 1 layer active in training",
         "LabelSmoothing changed 3 training losses",
         f"L1 acted after 3 steps; {zeros} of 72 weights are exactly zero",
+        "L1 left 6 input features unused: 0, 1, 2, 3, 4, 5",
     )
 
 

@@ -1,7 +1,9 @@
 """Augmentation changes the batch, not the targets, and only by the random numbers it is given."""
 
+import importlib
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, nn
@@ -9,6 +11,7 @@ from torch import Generator, nn
 from fitwell.errors import BadInput, NotApplicable, ThresholdError
 from fitwell.recipe import Recipe
 from fitwell.remedies import Augment
+from fitwell.remedies.augmenting import erase, move_images, warp_time
 from fitwell.testing import RemedyContract
 
 
@@ -145,3 +148,99 @@ def test_arguments_out_of_range_are_refused():
         Augment(0.0)
     with pytest.raises(BadInput, match="Unknown kind of data 'video'"):
         Augment(kind="video")
+
+
+def geometry(x, **given):
+    """Move images by what is given alone."""
+    rows = len(x)
+    plain = {"angle": torch.zeros(rows), "zoom": torch.ones(rows), "shift": torch.zeros(rows, 2)}
+    return move_images(x, **{**plain, "mirror": torch.zeros(rows, dtype=torch.bool), **given})
+
+
+SMOOTH = torch.nn.functional.interpolate(
+    torch.rand(5, 2, 4, 5, generator=generator()), size=(12, 17), mode="bilinear"
+)
+GEOMETRY = {
+    "turned": (
+        {"angle": torch.linspace(-0.5, 0.5, 5)},
+        lambda k: k.rotate(SMOOTH, torch.linspace(0.5, -0.5, 5).rad2deg(), padding_mode="border"),
+    ),
+    "shifted": (
+        {"shift": torch.tensor([[2.0, -1.5]]).repeat(5, 1)},
+        lambda k: k.translate(
+            SMOOTH, torch.tensor([[2.0, -1.5]]).repeat(5, 1), padding_mode="border"
+        ),
+    ),
+    "zoomed": (
+        {"zoom": torch.linspace(0.8, 1.2, 5)},
+        lambda k: k.scale(
+            SMOOTH, torch.linspace(0.8, 1.2, 5)[:, None].repeat(1, 2), padding_mode="border"
+        ),
+    ),
+    "mirrored": ({"mirror": torch.ones(5, dtype=torch.bool)}, lambda k: k.hflip(SMOOTH)),
+}
+
+
+@pytest.mark.parametrize("case", GEOMETRY)
+def test_images_move_as_kornia_moves_them(case):
+    given, oracle = GEOMETRY[case]
+    expected = oracle(importlib.import_module("kornia.geometry.transform"))
+    torch.testing.assert_close(geometry(SMOOTH, **given), expected, rtol=0, atol=1e-4)
+    assert not torch.allclose(expected, SMOOTH, atol=0.01)
+
+
+def test_a_rectangle_is_erased_as_kornia_erases_it():
+    augmentation = importlib.import_module("kornia.augmentation")
+    corner, sides = torch.tensor([[3.0, 2.0], [0.0, 0.0]]), torch.tensor([[4.0, 5.0], [17.0, 1.0]])
+    x, value = SMOOTH[:2], torch.full((2, 1, 1, 1), 0.5)
+    oracle = augmentation.RandomErasing(p=1.0)
+    params = {
+        "xs": corner[:, 0],
+        "ys": corner[:, 1],
+        "widths": sides[:, 0],
+        "heights": sides[:, 1],
+        "values": torch.full((2,), 0.5),
+    }
+    expected = oracle.apply_transform(x, params, {}, None)
+    torch.testing.assert_close(erase(x, corner, sides, value), expected)
+
+
+def test_time_is_warped_as_numpy_interpolates_and_never_runs_backwards():
+    steps, rows = 40, 6
+    speed = 0.5 + torch.rand(rows, 4, generator=generator())
+    ramp = torch.arange(steps, dtype=torch.float64).expand(rows, steps)[:, :, None]
+    place = warp_time(ramp, speed)[:, :, 0]
+    assert place[:, 0].tolist() == [0.0] * rows
+    torch.testing.assert_close(place[:, -1], torch.full((rows,), steps - 1.0, dtype=torch.float64))
+    assert bool((place.diff() > 0.2).all())
+    assert (place - ramp[:, :, 0]).abs().max() > 1
+    x = torch.randn(rows, steps, 3, dtype=torch.float64, generator=generator())
+    warped = warp_time(x, speed)
+    for row in range(rows):
+        for feature in range(3):
+            oracle = np.interp(place[row], np.arange(steps), x[row, :, feature])
+            assert np.allclose(warped[row, :, feature], oracle, atol=1e-5)
+
+
+def test_an_even_speed_and_a_single_step_leave_time_as_it_is():
+    x = torch.randn(3, 9, 2, generator=generator())
+    torch.testing.assert_close(warp_time(x, torch.full((3, 4), 1.3)), x)
+    assert warp_time(x[:, :1], torch.rand(3, 4)) is not None
+    torch.testing.assert_close(warp_time(x[:, :1], torch.rand(3, 4)), x[:, :1])
+
+
+def test_a_masked_entry_of_a_table_is_that_of_another_row():
+    x = torch.arange(40.0).view(8, 5) * 1000
+    new = Augment(1.0, kind="table").on_batch(x, torch.zeros(8), generator())[0]
+    kept = (new - x).abs() < x.std(dim=0) * 0.5
+    masked = new[~kept]
+    assert 0 < len(masked) < 15
+    for column in range(5):
+        assert set(new[~kept[:, column], column].tolist()) <= set(x[:, column].tolist())
+
+
+def test_signals_are_sequences_with_channels_first():
+    x, y = torch.randn(6, 3, 20, generator=generator()), torch.zeros(6)
+    new = Augment(0.8, kind="signal").on_batch(x, y, generator(2))[0]
+    turned = Augment(0.8, kind="sequence").on_batch(x.transpose(1, 2), y, generator(2))[0]
+    assert torch.equal(new, turned.transpose(1, 2))

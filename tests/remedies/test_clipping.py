@@ -33,7 +33,7 @@ def parameters(scale, dtype=torch.float32):
 def test_clip_norm_is_torchs_own(scale, dtype):
     made = parameters(scale, dtype)
     gradients = {n: p.grad.clone() for n, p in made.items()}
-    new = ClipNorm(1.5).on_gradients(gradients, made)
+    new = ClipNorm(1.5).on_gradients(gradients, made, {})
     torch.nn.utils.clip_grad_norm_(made.values(), 1.5)
     for name, p in made.items():
         mixed = dtype == torch.bfloat16
@@ -43,7 +43,7 @@ def test_clip_norm_is_torchs_own(scale, dtype):
 @pytest.mark.parametrize("scale", [0.1, 100.0])
 def test_clip_value_is_torchs_own(scale):
     made = parameters(scale)
-    new = ClipValue(0.3).on_gradients({n: p.grad.clone() for n, p in made.items()}, made)
+    new = ClipValue(0.3).on_gradients({n: p.grad.clone() for n, p in made.items()}, made, {})
     torch.nn.utils.clip_grad_value_(made.values(), 0.3)
     assert all(torch.equal(new[name], p.grad) for name, p in made.items())
 
@@ -51,19 +51,19 @@ def test_clip_value_is_torchs_own(scale):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_a_norm_that_is_not_finite_gives_a_gradient_of_zero(bad):
     gradients = {"a": torch.tensor([1.0, bad]), "b": torch.ones(3)}
-    new = ClipNorm(1.0).on_gradients(gradients, gradients)
+    new = ClipNorm(1.0).on_gradients(gradients, gradients, {})
     assert [g.tolist() for g in new.values()] == [[0, 0], [0, 0, 0]]
 
 
 def test_clip_value_brings_infinity_to_the_limit():
     g = {"a": torch.tensor([float("inf"), -float("inf"), 0.1])}
-    assert ClipValue(0.5).on_gradients(g, g)["a"].tolist() == pytest.approx([0.5, -0.5, 0.1])
+    assert ClipValue(0.5).on_gradients(g, g, {})["a"].tolist() == pytest.approx([0.5, -0.5, 0.1])
 
 
 def test_gradients_within_the_limit_are_handed_on_as_they_are():
     g = {"a": torch.tensor([0.3, 0.4])}
-    assert ClipNorm(0.5001).on_gradients(g, g)["a"] is g["a"]
-    assert ClipNorm(1.0).on_gradients({}, {}) == {}
+    assert ClipNorm(0.5001).on_gradients(g, g, {})["a"] is g["a"]
+    assert ClipNorm(1.0).on_gradients({}, {}, {}) == {}
 
 
 def test_the_effect_tells_how_often_it_fired():

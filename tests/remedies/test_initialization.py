@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fitwell.errors import BadInput, NotApplicable
+from fitwell.modules import Recurrent
 from fitwell.recipe import Recipe
 from fitwell.remedies import Initialization
 from fitwell.testing import RemedyContract
@@ -154,6 +155,15 @@ def test_an_unknown_scheme_and_a_network_without_weights_are_refused():
         Initialization("glorot")
     with pytest.raises(NotApplicable, match="layers present: none"):
         treated(nn.Sequential(nn.ReLU()), torch.randn(2, 3))
+
+
+def test_a_recurrent_layer_of_ours_is_drawn_gate_by_gate_and_keeps_its_gains():
+    net = nn.Sequential(Recurrent("LSTM", 4, 6, norm=True))
+    treated = Recipe(Initialization()).apply(net, example_input=torch.randn(5, 2, 4)).model
+    for block in treated[0].weight_hh_l0.detach().split(6):
+        assert torch.allclose(block @ block.T, torch.eye(6), atol=1e-5)
+    assert not treated[0].bias_ih_l0.any()
+    assert (treated[0].gain_hh_l0 == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def test_decoupled_decay_is_a_factor_that_never_turns_negative(as_rate):
     w = torch.tensor([2.0, -4.0])
     assert L2(0.5).after_update({"w": w}, as_rate(0.1))["w"].tolist() == pytest.approx([1.9, -3.8])
     assert L2(50.0).after_update({"w": w}, as_rate(0.1))["w"].abs().tolist() == [0, 0]
-    assert L2(0.5).on_gradients({"w": w}, {"w": w})["w"] is w
+    assert L2(0.5).on_gradients({"w": w}, {"w": w}, {})["w"] is w
 
 
 def test_coupled_decay_is_the_gradient_of_half_lambda_w_squared():
     w = torch.tensor([2.0, -4.0], requires_grad=True)
     (0.5 * 0.3 * w.square().sum()).backward()
-    new = L2(0.3, decoupled=False).on_gradients({"w": torch.ones(2)}, {"w": w.detach()})
+    new = L2(0.3, decoupled=False).on_gradients({"w": torch.ones(2)}, {"w": w.detach()}, {})
     assert torch.allclose(new["w"], 1 + w.grad)
     assert L2(0.3, decoupled=False).after_update({"w": w}, 0.1)["w"] is w
 
@@ -86,6 +86,15 @@ def test_l2_finds_the_weights_of_ridge_and_none_is_zero(regression):
     coupled = trained(L2(0.1, decoupled=False), x, y, steps=1500, rate=0.1)
     assert np.allclose(coupled, ridge.coef_, atol=1e-6)
     assert np.count_nonzero(coupled) == 12
+
+
+def test_l2_finds_the_closed_form_of_ridge(regression):
+    x, y = (given.numpy() for given in regression)
+    centred, shift = x - x.mean(0), y - y.mean()
+    strength = 0.1 * len(x) * np.eye(x.shape[1])
+    closed = np.linalg.solve(centred.T @ centred + strength, centred.T @ shift)
+    coupled = trained(L2(0.1, decoupled=False), *regression, steps=1500, rate=0.1)
+    assert np.allclose(coupled, closed, atol=1e-8)
 
 
 def test_decoupled_l2_under_sgd_finds_ridge_of_a_slightly_larger_strength(regression):

@@ -61,6 +61,20 @@ def test_what_is_no_classification_is_refused(outputs, targets):
         LabelSmoothing().on_loss(torch.tensor(1.0), outputs, targets)
 
 
+@pytest.mark.parametrize("loss_fn", [F.mse_loss, F.binary_cross_entropy_with_logits, F.l1_loss])
+def test_a_loss_of_numbers_is_refused_though_the_targets_look_like_shares(loss_fn):
+    outputs, targets = CASES["shares"]
+    loss = loss_fn(outputs, targets)
+    with pytest.raises(BadInput, match="needs the mean cross entropy as the loss: against these"):
+        LabelSmoothing().on_loss(loss, outputs, targets)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_shares_of_classes_are_smoothed_in_other_precisions(dtype):
+    outputs, targets = (given.to(dtype) for given in CASES["shares"])
+    LabelSmoothing().on_loss(F.cross_entropy(outputs, targets), outputs, targets)
+
+
 def test_one_output_has_no_classes():
     with pytest.raises(NotApplicable, match="two classes or more"):
         Recipe(LabelSmoothing()).apply(

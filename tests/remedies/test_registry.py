@@ -15,7 +15,7 @@ def test_a_name_may_be_written_in_several_ways(name):
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(BadInput, match=r"Unknown remedy 'clipnrom'. Did you mean ClipNorm\?"):
         by_name("clipnrom")
-    with pytest.raises(BadInput, match="known: Activation, Augment"):
+    with pytest.raises(BadInput, match="known: Activation, AdaptiveClip"):
         by_name("zzzz")
 
 

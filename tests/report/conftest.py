@@ -10,17 +10,24 @@ import pytest
 
 from fitwell.records import (
     ArmRecord,
+    Augmented,
+    BackTest,
     Contribution,
     CureRecord,
+    CurvePoint,
     Curves,
     Diagnosis,
     Effect,
     Facts,
     Finding,
+    Forecast,
     LayerFact,
+    LearningCurve,
+    PowerLaw,
     Quantity,
     RemedySpec,
     Row,
+    RowsWorth,
     RunRecord,
     Score,
     StudyRecord,
@@ -216,4 +223,41 @@ def healthy(cured: CureRecord) -> CureRecord:
         proof=None,
         contributions=(),
         trials=(),
+    )
+
+
+@pytest.fixture
+def curve() -> LearningCurve:
+    """0.95 minus 2 / sqrt(rows): half of the way to the floor with four times the rows."""
+    seeds = (1, 2, 3)
+
+    def law(rows: int) -> float:
+        return 0.95 - 2 * rows**-0.5
+
+    return LearningCurve(
+        task="mnist-small",
+        metric="accuracy",
+        higher_is_better=True,
+        seeds=seeds,
+        points=tuple(
+            CurvePoint(n, n / 500, tuple(law(n) + 0.01 * (seed - 2) for seed in seeds))
+            for n in (62, 125, 250, 500)
+        ),
+        law=PowerLaw(0.05, 2.0, 0.5),
+        line=tuple(
+            Forecast(n, law(n), law(n) - 0.02, law(n) + 0.02)
+            for n in (62, 125, 250, 500, 1000, 2000)
+        ),
+        forecasts=(
+            Forecast(1000, law(1000), 0.871, 0.9),
+            Forecast(2000, law(2000), 0.88, 0.93),
+        ),
+        back_test=BackTest(Forecast(500, 0.862, 0.85, 0.88), 250, law(500), law(250), 0.875),
+        augmented=Augmented(
+            AUGMENT,
+            (0.88, 0.89, 0.9),
+            Effect(0.0294, 0.02, 0.04, 0.01, 3),
+            1.7,
+            RowsWorth(2.22, 1.6, None),
+        ),
     )

@@ -129,3 +129,33 @@ def test_a_budget_too_small_says_what_is_needed():
 
 def test_a_budget_that_just_covers_the_least_passes():
     Budget(30).require(30)
+
+
+def test_a_small_part_of_the_search_can_be_set_aside():
+    clock = Clock()
+    budget = Budget(100, 50, now=clock)
+    budget.start()
+    assert budget.search_seconds == 60
+    assert not budget.set_aside(11, 1.0)
+    assert not budget.set_aside(10, 10.0)
+    assert budget.set_aside(10, 8.0)
+    assert budget.search_runs == 40
+    assert budget.search_seconds == 50
+
+
+def test_what_is_set_aside_is_not_the_searchs_to_take():
+    budget = Budget(None, 50)
+    assert budget.set_aside(10, 1e9)
+    assert sum(budget.take(1.0, None) for _ in range(50)) == 40
+    assert not budget.has_room(1, 0.0)
+    assert budget.can_follow(10, 1e9)
+    assert not budget.can_follow(11, 0.0)
+
+
+def test_what_follows_the_proof_must_end_in_time():
+    clock = Clock()
+    budget = Budget(100, now=clock)
+    budget.start()
+    clock.now = 90
+    assert budget.can_follow(1000, 10.0)
+    assert not budget.can_follow(1, 10.1)

@@ -69,6 +69,13 @@ def test_augmentation_is_told_what_the_rows_are():
     assert remedies_named(OVERFITTING, "other")["Augment"].args.keys() == {"strength"}
 
 
+@pytest.mark.parametrize("kind", ["image", "sequence", "table", "bag", "other"])
+def test_parts_are_cut_from_images_and_sequences_alone(kind):
+    named = remedies_named(Diagnosis((found("overfitting", "Mixup", "CutMix"),)), kind)
+    assert ("CutMix" in named) is (kind in ("image", "sequence"))
+    assert "Mixup" in named
+
+
 def test_a_dose_that_the_diagnosis_names_is_kept():
     diagnosis = Diagnosis(
         (Finding("overfitting", "mild", 1, (), 0, {}, "", (RemedySpec("Dropout", {"rate": 0.6}),)),)
@@ -79,17 +86,23 @@ def test_a_dose_that_the_diagnosis_names_is_kept():
 def test_rivals_never_share_a_recipe():
     diagnosis = Diagnosis(
         (
-            found("exploding_gradients", "ClipNorm", "ClipValue", "LayerNorm"),
+            found(
+                "exploding_gradients",
+                *("ClipNorm", "ClipValue", "LayerNorm", "AdaptiveClip", "PercentileClip"),
+            ),
+            found("overfitting", "Mixup", "CutMix"),
             found("vanishing_gradients", "BatchNorm"),
+            found("overfitting", "GroupNorm"),
         )
     )
-    named = remedies_named(diagnosis, "table")
+    named = remedies_named(diagnosis, "image")
     proposals = first_generation(diagnosis, named)
     grown = next_generation(proposals, named, proposals, size=1000, number=1)
     for candidate in [*proposals, *grown]:
         held = {s.name for s in candidate.recipe}
-        assert not {"ClipNorm", "ClipValue"} <= held
-        assert not {"BatchNorm", "LayerNorm"} <= held
+        assert len({"ClipNorm", "ClipValue", "AdaptiveClip", "PercentileClip"} & held) < 2
+        assert not {"Mixup", "CutMix"} <= held
+        assert len({"BatchNorm", "GroupNorm", "LayerNorm"} & held) < 2
 
 
 def test_a_generation_is_the_same_every_time_and_brings_nothing_twice():

@@ -10,7 +10,14 @@ from torch.optim import SGD
 
 from fitwell.recipe import Recipe
 from fitwell.records import RemedySpec
-from fitwell.remedies import Dropout, EarlyStopping
+from fitwell.remedies import (
+    Dropout,
+    EarlyStopping,
+    LearningRate,
+    Mixup,
+    PercentileClip,
+    WeightAverage,
+)
 from fitwell.studies import train
 from fitwell.studies.training import Job, batches, chance, evaluate, fit, without_test
 from fitwell.tasks import Data, Split, Task
@@ -112,6 +119,55 @@ def test_early_stopping_ends_the_run(make_task):
     task = make_task(epochs=40, optimizer=partial(SGD, lr=1e-12))
     run = train(task, Recipe(EarlyStopping(patience=2, min_delta=0.1)), seed=0)
     assert run.epochs == 3
+
+
+def test_averaged_weights_are_evaluated_and_kept(make_task):
+    """The oracle: torch's own average beside a plain loop."""
+    task = make_task(optimizer=partial(SGD, lr=0.5))
+    torch.manual_seed(5)
+    model = task.make_model()
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    optimizer = SGD(model.parameters(), lr=0.5)
+    order = torch.Generator().manual_seed(5)
+    data, seen = task.data, []
+    for _ in range(3):
+        for chosen in torch.randperm(40, generator=order).tensor_split(2):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(data.train.x[chosen]), data.train.y[chosen])
+            loss.backward()
+            optimizer.step()
+            averaged.update_parameters(model)
+        with torch.no_grad():
+            held_out = averaged(data.validation.x)
+        seen.append(nn.functional.cross_entropy(held_out, data.validation.y).item())
+    done = fit(task, Job((RemedySpec("WeightAverage", {"kind": "swa"}),), 5))
+    assert done.run.curves.validation_loss == pytest.approx(seen, rel=1e-4)
+    kept = nn.functional.cross_entropy(done.model(data.validation.x), data.validation.y)
+    assert kept.item() == pytest.approx(done.run.validation.loss, rel=1e-5)
+
+
+def test_the_rate_is_moved_at_every_step(make_task):
+    """Of 3 epochs of 2 batches, only the last step has the whole rate of a warm-up over 6."""
+    rates = []
+
+    class Noted(SGD):
+        def step(self, closure=None):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    task = make_task(optimizer=partial(Noted, lr=0.6))
+    run = train(task, Recipe(LearningRate(warmup=6)), seed=0)
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert run.took_effect == (
+        "LearningRate moved the learning rate in 6 steps, to 1 times its value",
+    )
+
+
+def test_mixed_batches_and_clips_with_a_memory_train_in_a_study(task):
+    recipe = Recipe(Mixup(), PercentileClip(50.0), WeightAverage(decay=0.9))
+    run = train(task, recipe, seed=0)
+    assert run.took_effect[0] == "Mixup changed 6 batches"
+    assert run.curves == train(task, recipe, seed=0).curves
 
 
 def test_a_run_that_diverges_is_scored_by_its_best_epoch_before(task):

@@ -1,11 +1,14 @@
 """Edits do what they say, on the copy only."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from fitwell import surgery
 from fitwell.errors import NotApplicable
+from fitwell.modules import Recurrent
 from fitwell.records import Configure, Initialize, InsertAfter, ModuleSpec, Replace
 
 
@@ -94,9 +97,24 @@ def test_a_network_that_is_one_layer_is_refused():
         surgery.perform(nn.Linear(2, 2), [InsertAfter("", "norm", ModuleSpec("Identity"))])
 
 
+def test_a_weight_whose_numbers_lie_in_another_order_is_filled_alike():
+    edits = [Initialize("0.weight", "orthogonal_")]
+    model = nn.Sequential(nn.Conv2d(3, 4, 3))
+    last = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    surgery.perform(model, edits)
+    surgery.perform(last, edits)
+    assert not last[0].weight.is_contiguous()
+    assert torch.equal(last[0].weight, model[0].weight)
+
+
 def test_weights_are_what_multiplies_an_input():
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.PReLU(6), nn.LSTM(6, 3))
     assert surgery.weight_names(model) == {"0.weight", "3.weight_ih_l0", "3.weight_hh_l0"}
+
+
+def test_gains_and_offsets_inside_a_recurrent_layer_are_no_weights():
+    model = nn.Sequential(Recurrent("LSTM", 4, 3, norm=True))
+    assert surgery.weight_names(model) == {"0.weight_ih_l0", "0.weight_hh_l0"}
 
 
 def test_every_name_of_a_shared_module_is_known(model):

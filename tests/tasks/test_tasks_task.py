@@ -138,6 +138,24 @@ def test_the_record_says_what_the_task_is() -> None:
     )
 
 
+def test_the_record_carries_the_anatomy_of_the_network_as_plain_data() -> None:
+    anatomy = task().record().anatomy
+    assert anatomy is not None
+    assert [(node.path, node.kind) for node in anatomy.layers] == [("", "Linear")]
+    assert "torch" not in repr(anatomy).lower()
+
+
+def test_a_network_that_cannot_run_in_evaluation_mode_is_named_as_such() -> None:
+    class Trained(nn.Linear):
+        def forward(self, x):
+            if not self.training:
+                raise RuntimeError("no weights yet")
+            return super().forward(x)
+
+    with pytest.raises(TaskError, match=r"In evaluation mode .* RuntimeError: no weights yet"):
+        task(model=lambda: Trained(4, 3)).record()
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         yield X[0], 0

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import activation_name
 from fitwell.modules.rows import run, tensors_in
-from fitwell.records import Anatomy, LayerFact, Node, Role
+from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
 
 
 @contextmanager
 def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     """Run a model aside: afterwards buffers, modes and random numbers are as they were.
+
+    The random numbers are torch's, numpy's and Python's: networks draw from all three. What is
+    compiled runs eagerly meanwhile, so that nothing is compiled anew for the hooks on it.
 
     Args:
         model: The model that will be run.
@@ -27,13 +32,17 @@ def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
     fast_path = torch.backends.mha.get_fastpath_enabled()
-    with torch.random.fork_rng(devices=devices):
+    drawn, drawn_by_numpy = random.getstate(), np.random.get_state()
+    eager = torch.compiler.set_stance("force_eager")
+    with torch.random.fork_rng(devices=devices), eager:
         model.train(training)
         torch.backends.mha.set_fastpath_enabled(False)
         try:
             yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
+            random.setstate(drawn)
+            np.random.set_state(drawn_by_numpy)
             for module, mode in modes.items():
                 module.training = mode
             with torch.no_grad():
@@ -57,7 +66,18 @@ def inspect(model: nn.Module, example_input: object) -> Anatomy:
     with undisturbed(model), Recorder(model) as recorder:
         outputs = run(model, example_input)
     shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(outputs))
-    return replace(recorder.anatomy(), outputs=shapes)
+    return replace(recorder.anatomy(), outputs=shapes, inputs=_input_facts(example_input))
+
+
+def _input_facts(example_input: object) -> tuple[InputFact, ...]:
+    """Return what is to be known of the tensors that a network is called with."""
+    keywords = isinstance(example_input, Mapping)
+    named = example_input.items() if isinstance(example_input, Mapping) else [("", example_input)]
+    return tuple(
+        InputFact(str(name) if keywords else "", tuple(tensor.shape), tensor.is_floating_point())
+        for name, value in named
+        for tensor in tensors_in(value)
+    )
 
 
 def layer_facts(

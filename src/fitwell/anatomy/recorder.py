@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
@@ -69,6 +69,7 @@ class Recorder:
         self._nodes: list[Node] = []
         self._producer: dict[int, int] = {}
         self._from_parameters: dict[int, tuple[str, ...]] = {}
+        self._buffers: set[int] = set()
         self._alive: list[object] = []
         self._running: list[tuple[str, Counter[str]]] = [("", Counter())]
         self._inside = 0
@@ -80,9 +81,7 @@ class Recorder:
     def __enter__(self) -> Self:
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
             self._from_parameters.setdefault(id(parameter), (name,))
-        for buffer in self._model.buffers():
-            # What a network carries along is none of its inputs.
-            self._from_parameters.setdefault(id(buffer), ())
+        self._buffers = {id(buffer) for buffer in self._model.buffers()}
         for name, module in self._model.named_modules():
             if module is self._model:
                 continue
@@ -146,11 +145,12 @@ class Recorder:
         taken = list(tensors_in(given))
         used = [n for t in taken for n in self._from_parameters.get(id(t), ())]
         others = [t for t in taken if id(t) not in self._from_parameters]
+        fed = [t for t in others if not self._is_kept(t)]
         if used and not others:
             self._alive.append(output)
             self._from_parameters.update({id(t): tuple(used) for t in results})
             return
-        sources = len({self._producer.get(id(t), -1) for t in others})
+        sources = len({self._producer.get(id(t), -1) for t in fed})
         role = function_role(slug, sources, bool(used))
         owner = used[0].rpartition(".")[0] if role in (Role.LAYER, Role.RECURRENT) else None
         calling, calls = self._running[-1]
@@ -161,6 +161,11 @@ class Recorder:
             kind, made_with = type(self._model).__name__, settings(self._model)
         self._add(path, kind, role, given, output, tuple(used), made_with, order=calls[kind])
         calls[kind] += 1
+
+    def _is_kept(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a parameter or a buffer, and neither input nor computed from it."""
+        buffer = id(tensor) in self._buffers and id(tensor) not in self._producer
+        return buffer or id(tensor) in self._from_parameters
 
     def _add(
         self,
@@ -174,7 +179,7 @@ class Recorder:
         *,
         order: int = 0,
     ) -> None:
-        taken = [t for t in tensors_in(given) if id(t) not in self._from_parameters]
+        taken = [t for t in tensors_in(given) if not self._is_kept(t)]
         results = list(tensors_in(output))
         inputs = tuple(dict.fromkeys(self._producer.get(id(t), -1) for t in taken))
         key = (path, kind)

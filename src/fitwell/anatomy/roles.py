@@ -189,4 +189,12 @@ def settings(module: nn.Module) -> dict[str, Any]:
         found |= {"in_features": inputs, "out_features": units, "transposed": True}
     if hasattr(module, "bias"):
         found["bias"] = isinstance(module.bias, Tensor) or bool(module.bias)
+    if isinstance(module, (*_NORMALIZATIONS, *_RECURRENT)) and not _is_plain(module):
+        found["own_forward"] = True
     return found
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module computes what its class in torch, or in fitwell, does."""
+    home = getattr(type(module).forward, "__module__", "")
+    return home.partition(".")[0] in ("torch", "fitwell")

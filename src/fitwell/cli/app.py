@@ -167,6 +167,7 @@ def check(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="Exit with 1 if a finding is at least so severe.")
     ] = FailOn.NEVER,
+    network: Annotated[bool, typer.Option("--network", help="Draw the network too.")] = False,
     target: Column = None,
     kind: KindOf = None,
     group: Group = None,
@@ -185,10 +186,12 @@ def check(
 
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
-    show(diagnosis_story(about, diagnosis))
+    show(diagnosis_story(about, diagnosis, network=network))
     write_json(json, diagnosis.to_dict())
     if report is not None:
-        write_text(report, diagnosis_page(diagnosis, trace, about.name, notes=about.notes))
+        notes, anatomy = about.notes, about.anatomy
+        page = diagnosis_page(diagnosis, trace, about.name, notes=notes, anatomy=anatomy)
+        write_text(report, page)
     worst = diagnosis.worst()
     limit = len(SEVERITIES) if fail_on is FailOn.NEVER else SEVERITIES.index(fail_on.value)
     if worst is not None and SEVERITIES.index(worst) >= limit:

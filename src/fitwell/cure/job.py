@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from fitwell import prescribe
+from fitwell.cure.more_data import Outlook, keep_room, outlook
 from fitwell.cure.outputs import WEIGHTS, recipe_sentence, versions, write_outputs
 from fitwell.cure.result import Cure
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
@@ -51,7 +52,8 @@ def cure(
         budget: Wall time from the first run to the verdict, as ``"2min"``, which is the default
             where ``runs`` is not given either. At least 40 % of it is kept for the proof.
         runs: Largest number of search runs; alone it means no limit of time, and then the same
-            call takes the same decisions on any machine.
+            call takes the same decisions on any machine. A fifth of the search at most, in runs
+            and in time, goes to a learning curve where overfitting is found.
         seeds: Fresh seeds of the proof, from 2 to 1000.
         out: Folder for the results, by default the next number under ``fitwell-runs/TASK/``. An
             unfinished one of the same task and options is resumed.
@@ -116,9 +118,11 @@ class Case:
         before = self.examined()
         named = remedies_named(before.diagnosis, self.task.data.kind)
         executor = self.executor(before.run.seconds, searching=bool(named))
+        blind = self.bench(without_test(self.task), executor)
+        keep_room(self.task, before.diagnosis, self.budget, before.run.seconds / executor.workers)
         finished = False
         try:
-            found = self.searched(before, executor) if named else None
+            found = self.searched(before, blind) if named else None
             winner = found.winner if found else None
             rate = found.untreated.rate if found and winner else 1.0
             arms = [Arm(UNTREATED, rate=rate)]
@@ -127,12 +131,14 @@ class Case:
                 for conflict in conflicts_of_recipe(self.task, winner.recipe):
                     self.progress.say(conflict)
             self.progress.stage("proving on test data", len(arms) * self.seeds)
-            study = prove(self.bench(self.task, executor), arms, range(self.seeds))
+            proving = self.bench(self.task, executor)
+            study = prove(proving, arms, range(self.seeds))
+            ahead = outlook(blind, before.diagnosis, rate, proving.cost / executor.workers)
             finished = True
         finally:
             executor.close(now=not finished)
             self.progress.done()
-        return self.recorded(before, found, study, command)
+        return self.recorded(before, found, study, ahead, command)
 
     def examined(self) -> Examination:
         """Train once as is, under watch; a resumed cure reads what was recorded."""
@@ -175,20 +181,25 @@ class Case:
             weights=self.folder.path / WEIGHTS,
         )
 
-    def searched(self, before: Examination, executor: Executor) -> Found:
+    def searched(self, before: Examination, blind: Bench) -> Found:
         """Search on validation rows; the test rows are not there to be read."""
         self.progress.say(str(before.diagnosis))
-        expected = self.budget.runs
+        expected = self.budget.search_runs
         left = self.budget.search_seconds
         if left is not None:
-            fitting = int((left - self.budget.elapsed) * executor.workers / before.run.seconds)
+            workers = blind.executor.workers
+            fitting = int((left - self.budget.elapsed) * workers / before.run.seconds)
             expected = max(1, min(fitting, expected or fitting))
         self.progress.stage("searching", expected)
-        blind = self.bench(without_test(self.task), executor)
         return search(blind, before.diagnosis, proof_seeds=self.seeds)
 
     def recorded(
-        self, before: Examination, found: Found | None, study: StudyRecord, command: str
+        self,
+        before: Examination,
+        found: Found | None,
+        study: StudyRecord,
+        ahead: Outlook,
+        command: str,
     ) -> CureRecord:
         """Return everything that was found; the recipe only if the proof says that it helps."""
         winner = found.winner if found else None
@@ -207,9 +218,10 @@ class Case:
             trials=found.trials if found else (),
             runs=self.store.runs,
             seconds=self.budget.elapsed,
-            notes=_notes(before, found, study),
+            notes=(*_notes(before, found, study), *ahead.notes),
             command=command,
             versions=versions(),
+            learning_curve=ahead.curve,
         )
 
 

@@ -12,7 +12,10 @@ from types import MappingProxyType
 
 from torch import nn
 
+from fitwell.modules.recurrent import Recurrent, RecurrentCell
 from fitwell.modules.standardize import Standardize
 
-MODULES: Mapping[str, type[nn.Module]] = MappingProxyType({"Standardize": Standardize})
+MODULES: Mapping[str, type[nn.Module]] = MappingProxyType(
+    {module.__name__: module for module in (Recurrent, RecurrentCell, Standardize)}
+)
 """Every module of ours by its name."""

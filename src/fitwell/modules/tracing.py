@@ -48,6 +48,10 @@ _UNTRACEABLE = (
 """What a forward raises when it is given a placeholder that it cannot work with."""
 
 
+_WAS = "function"
+"""Where a node that calls a module says which function it called before."""
+
+
 class ChildrenStay(fx.Tracer):
     """Traces the ``forward`` of one module; the modules that it calls stay as they are."""
 
@@ -57,7 +61,9 @@ class ChildrenStay(fx.Tracer):
 
 
 def function_name(node: fx.Node) -> str:
-    """Return the name of the function or method that a node of a graph calls, or ""."""
+    """Return the name of the function or method that a node of a graph calls, or called, or ""."""
+    if _WAS in node.meta:
+        return str(node.meta[_WAS])
     if node.op == "call_method":
         return str(node.target).strip("_")
     if node.op == "call_function":
@@ -144,8 +150,24 @@ def _drop_by_module(module: nn.Module, name: str, *nodes: fx.Node) -> None:
     for node in nodes:
         with node.graph.inserting_after(node):
             new = node.graph.call_module(name, (node.args[0],))
+        new.meta[_WAS] = function_name(node)
         node.replace_all_uses_with(new)
         node.graph.erase_node(node)
+
+
+def call_in(graph: fx.Graph, function: str, order: int) -> fx.Node:
+    """Return the call of a function in a graph, after so many others of it.
+
+    Raises:
+        RuntimeError: If there are not so many, or it is a dropout that acts in evaluation too.
+    """
+    calls: list[fx.Node]
+    calls = [node for node in graph.nodes if function_name(node) == function]
+    if len(calls) <= order:
+        raise RuntimeError(f"its trace calls {function} {len(calls)} times")
+    if calls[order].kwargs.get("training") is True:
+        raise RuntimeError("it drops in evaluation too")
+    return calls[order]
 
 
 def call_module(
@@ -165,13 +187,11 @@ def call_module(
         follow: Whether the function stays, and the new module is called on its result.
 
     Raises:
-        RuntimeError: If the forward cannot be traced, or does not call the function that often.
+        RuntimeError: If the forward cannot be traced, does not call the function that often, or
+            calls it as a dropout that acts in evaluation too.
     """
     graph = module.graph if isinstance(module, fx.GraphModule) else graph_of(module)
-    calls = [node for node in graph.nodes if function_name(node) == function]
-    if len(calls) <= order:
-        raise RuntimeError(f"its trace calls {function} {len(calls)} times")
-    call = calls[order]
+    call = call_in(graph, function, order)
     free = next(n for n in (name, *(f"{name}{i}" for i in range(2, 999))) if not hasattr(module, n))
     module.add_module(free, new)
     with graph.inserting_after(call):
@@ -179,6 +199,8 @@ def call_module(
     call.replace_all_uses_with(after, delete_user_cb=lambda user: user is not after)
     if not follow:
         graph.erase_node(call)
+        if call.op == "call_module":
+            delattr(module, str(call.target))
     graph.lint()
     new_self = Rewritten(module, graph, class_name=type(module).__name__)
     module.__class__ = type(new_self)

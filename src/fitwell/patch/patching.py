@@ -13,7 +13,7 @@ import libcst as cst
 import torch
 from torch import Tensor, nn
 
-from fitwell import anatomy, surgery
+from fitwell import anatomy
 from fitwell.errors import BadInput, TaskError
 from fitwell.patch.diff import unified
 from fitwell.patch.drafting import Draft
@@ -26,6 +26,7 @@ from fitwell.patch.source import Source
 from fitwell.patch.trying import tried
 from fitwell.patch.verifying import FAILURES
 from fitwell.recipe import Recipe
+from fitwell.recipe.layout import Layout
 from fitwell.recipe.printing import source_of
 from fitwell.tasks.theirs import module_of, run_theirs
 
@@ -103,8 +104,7 @@ def _loop(recipe: Recipe, model: nn.Module, not_expressed: Iterable[NotExpressed
     """Return plain PyTorch for what the remedies do in the training loop."""
     told = {entry.change for entry in not_expressed if entry.reason == IN_THE_LOOP}
     remedies = [remedy for remedy in recipe if str(remedy) in told]
-    weights = surgery.weight_names(model)
-    return source_of(remedies, (), weights=weights, seed=0) if remedies else ""
+    return source_of(remedies, (), layout=Layout.of(model), seed=0) if remedies else ""
 
 
 def _read(given: str, path: Path) -> bytes:

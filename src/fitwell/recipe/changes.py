@@ -110,6 +110,7 @@ def operate(
     for remedy in editing:
         name = type(remedy).__name__
         edits = _of_trained(model, name, tuple(remedy.edit(before)))
+        edits = _possible(model, edits, example_input)
         if not edits:
             continue
         operation = Operation(name, edits, seed_of(remedy, seed))
@@ -162,7 +163,12 @@ def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple
         if not _concerns_frozen(model, edit)
     )
     frozen = list(dict.fromkeys(place(edit) for edit in edits if edit not in kept))
-    replaced = [place(edit) for edit in edits if edit not in kept and isinstance(edit, Replace)]
+    # What keeps its weights is swapped place by place; what does not must fit its neighbours.
+    replaced = [
+        place(edit)
+        for edit in edits
+        if edit not in kept and isinstance(edit, Replace) and not edit.keep
+    ]
     if replaced or (frozen and not kept):
         raise NotApplicable(
             f"{remedy} would change frozen layers, whose weights keep what they have learned.\n"
@@ -170,6 +176,17 @@ def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple
             "  apply it to the part that is trained, or set requires_grad_(True)"
         )
     return kept
+
+
+def _possible(model: nn.Module, edits: tuple[Edit, ...], example_input: object) -> tuple[Edit, ...]:
+    """Leave out optional edits that cannot be done; if none remains, keep all: they say why."""
+    kept = tuple(
+        edit
+        for edit in edits
+        if not (isinstance(edit, ReplaceCall) and edit.optional)
+        or not surgery.obstacle(model, edit, example_input)
+    )
+    return kept or edits
 
 
 def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from fitwell import surgery
 from fitwell.interfaces import Remedy
-from fitwell.remedies import BatchNorm, Dropout
+from fitwell.recipe.inputs import unused_inputs
+from fitwell.records import Anatomy
+from fitwell.remedies import L1, BatchNorm, Dropout
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 _ALL_UNTIL, _EVERY = 100, 10
 """Whether a gradient was changed is asked in every step up to the first, then in every tenth."""
+
+
+_NAMED = 10
+"""Input features that a sentence names one by one."""
 
 
 @final
@@ -30,12 +37,18 @@ class Tally:
         batches: Batches that went through ``Treated.batch``.
         losses: Training losses that went through ``Treated.loss``.
         steps: Steps of optimizers made by ``Treated.optimizer``.
+        rate_steps: The furthest step of a scheduler made by ``Treated.scheduler``.
+        averaged: Times that averaged weights were shown or kept.
+        finished: Calls of ``Treated.finish``.
         validations: Validation losses of ``Treated.should_stop``, in order.
     """
 
     batches: int = 0
     losses: int = 0
     steps: int = 0
+    rate_steps: int = 0
+    averaged: int = 0
+    finished: int = 0
     validations: list[float] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)
     _looked: dict[str, int] = field(default_factory=dict)
@@ -64,14 +77,22 @@ class Tally:
         return (int(count[0].item()) if count else 0), self._looked.get(name, 0)
 
 
-def sentences(recipe: Recipe, model: nn.Module, changes: Changes, tally: Tally) -> tuple[str, ...]:
+def sentences(
+    recipe: Recipe,
+    model: nn.Module,
+    changes: Changes,
+    tally: Tally,
+    anatomy: Anatomy,
+) -> tuple[str, ...]:
     """Say of each remedy what it was seen to do."""
-    seen = (
-        f"{type(remedy).__name__} {said}"
+    said = [
+        f"{type(remedy).__name__} {words}"
         for remedy in recipe
-        for said in _of_remedy(remedy, model, changes, tally)
-    )
-    return (*seen, *changes.notes)
+        for words in _of_remedy(remedy, model, changes, tally)
+    ]
+    if any(isinstance(remedy, L1) for remedy in recipe):
+        said += _of_inputs(unused_inputs(model, anatomy))
+    return (*said, *changes.notes)
 
 
 def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally) -> list[str]:
@@ -91,9 +112,28 @@ def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally)
         said.append(f"fired in {fired} of {looked} steps")
     if "after_update" in seams:
         said.append(f"acted after {tally.steps} steps; {_zeros(model)}")
+    if "average" in seams:
+        said.append(
+            f"averaged the weights over {tally.steps} steps, and they were shown "
+            f"{tally.averaged} times"
+        )
+    if "rate_factor" in seams:
+        said.append(
+            f"moved the learning rate in {tally.rate_steps} steps, "
+            f"to {remedy.rate_factor(tally.rate_steps):.3g} times its value"
+        )
     if "should_stop" in seams:
         said.append(_validations(tally.validations, stopped=remedy.should_stop(tally.validations)))
     return said
+
+
+def _of_inputs(numbers: Sequence[int]) -> list[str]:
+    """Name the input features that no weight reads, the first ten of them."""
+    if not numbers:
+        return []
+    named = ", ".join(map(str, numbers[:_NAMED])) + (", …" if len(numbers) > _NAMED else "")
+    features = "input feature" if len(numbers) == 1 else "input features"
+    return [f"L1 left {len(numbers):,} {features} unused: {named}"]
 
 
 def _of_layers(remedy: BatchNorm | Dropout, model: nn.Module) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def put(model: nn.Module, path: str, new: nn.Module) -> None:
 
 def fill(part: Tensor, function: Callable[..., object], **args: object) -> None:
     """Fill a weight, or some of its rows; half precision is drawn in float32."""
-    drawn = part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
+    drawn = (part.float() if part.dtype in (torch.float16, torch.bfloat16) else part).contiguous()
     function(drawn, **args)
     part.copy_(drawn)
 
@@ -76,6 +77,43 @@ def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
     taken = {child for child, _ in (*before, *after)}
     free = next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
     put(model, place, nn.Sequential(OrderedDict([*before, (free, new), *after])))
+
+
+def turned(tensors: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
+    """Exchange the first two axes of the named tensors, as views; twice is as before."""
+    return {name: t.movedim(1, 0) if name in names else t for name, t in tensors.items()}
+
+
+def mixed_loss(loss_fn: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> Tensor:
+    """Return the loss against targets of mixed rows: the losses against both, mixed alike."""
+    share: Tensor = targets.share
+    first, second = (loss_fn(outputs, part) for part in (targets.first, targets.second))
+    return share * first + (1 - share) * second
+
+
+def floating_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the floating-point buffers of a model, as the statistics of batch norm."""
+    return {name: b for name, b in model.named_buffers() if b.is_floating_point()}
+
+
+@torch.no_grad()
+def show(model: nn.Module, averages: Mapping[str, Tensor]) -> None:
+    """Put averaged weights and buffers into a model."""
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, value in averages.items():
+        own[name].copy_(value)
+
+
+@contextmanager
+def shown(model: nn.Module, averages: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+    """Show averaged weights in a model; afterwards its own are back."""
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    live = {name: own[name].detach().clone() for name in averages}
+    show(model, averages)
+    try:
+        yield model
+    finally:
+        show(model, live)
 
 
 @final

@@ -13,9 +13,10 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Plain, Remedy
 from fitwell.recipe import printed
 from fitwell.recipe.changes import Operation
+from fitwell.recipe.layout import Layout
 from fitwell.recipe.printing_edits import files_of, helpers_of, split_source
 from fitwell.recipe.printing_treat import arguments_of, treat_source
-from fitwell.records import Edit
+from fitwell.recipe.printing_usage import usage_of
 
 _HEADER = '''"""Plain PyTorch for the recipe {recipe}."""
 
@@ -26,8 +27,10 @@ from __future__ import annotations
 _IMPORTS = (
     "import copy",
     "from collections import OrderedDict",
-    "from collections.abc import Callable, Mapping, Sequence",
-    "from typing import Any",
+    "from collections.abc import Callable, Iterator, Mapping, Sequence",
+    "from contextlib import contextmanager",
+    "from typing import Any, NamedTuple",
+    "import math",
     "import torch",
     "from torch import Generator, Tensor, nn",
     "from torch.nn import functional as F",
@@ -38,6 +41,8 @@ _SEAMS: Mapping[str, tuple[str, str]] = {
     "on_loss": ("loss", "outputs, targets"),
     "on_gradients": ("gradients", "parameters"),
     "after_update": ("parameters", "rate"),
+    "average": ("averages", "tensors, step"),
+    "rate_factor": ("", "step"),
     "should_stop": ("", "losses"),
 }
 """What a seam hands on from remedy to remedy, and what it takes besides."""
@@ -56,8 +61,8 @@ _FUNCTIONS: Mapping[str, str] = {
     return loss
 ''',
     "on_gradients": '''@torch.no_grad()
-def before_step(model: nn.Module) -> None:
-    """Change the gradients; call it between loss.backward() and optimizer.step()."""
+def before_step(model: nn.Module{memory}) -> None:
+    """Change the gradients; call it between loss.backward() and optimizer.step().{kept}"""
     parameters = {name: p for name, p in model.named_parameters() if p.grad is not None}
     gradients = {name: p.grad for name, p in parameters.items()}
 {calls}
@@ -73,6 +78,21 @@ def after_step(model: nn.Module, rate: float) -> None:
     for name, parameter in live.items():
         parameter.copy_(parameters[name])
 ''',
+    "average": '''@torch.no_grad()
+def average(averages: Mapping[str, Tensor], model: nn.Module, step: int) -> dict[str, Tensor]:
+    """Return the running average of the weights; call it after every optimizer.step().
+
+    The averages are empty at first; step counts from 0.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    tensors = {**trained, **floating_buffers(model)}
+{calls}
+    return dict(averages)
+''',
+    "rate_factor": '''def rate_factor(step: int) -> float:
+    """Return the multiple of the learning rate at a step, from 0."""
+    return {calls}
+''',
     "should_stop": '''def should_stop(losses: Sequence[float]) -> bool:
     """Say whether training shall end, given the validation loss of every epoch so far."""
     return {calls}
@@ -84,7 +104,7 @@ def source_of(
     remedies: Sequence[Remedy],
     operations: Sequence[Operation],
     *,
-    weights: Collection[str],
+    layout: Layout,
     example_input: object = None,
     seed: int,
 ) -> str:
@@ -93,7 +113,7 @@ def source_of(
     Args:
         remedies: The remedies of a recipe, in order.
         operations: Their edits to the network at hand.
-        weights: Names of the weights of the treated network.
+        layout: What the seams need to know of the treated network's parameters.
         example_input: What the network can be called with, for code that has to call it.
         seed: Seed of what is random in the batches, for the usage at the end.
 
@@ -101,22 +121,29 @@ def source_of(
         BadInput: If a remedy names no plain function for a seam that it acts at.
     """
     plain = {seam: _at(seam, remedies) for seam in _SEAMS}
+    memories = dict(_at("remember", remedies))
     recipe = " + ".join(str(remedy) for remedy in remedies) or "without a remedy"
-    parts: list[str] = []
-    if any(r.scope == "weights" for seam in plain.values() for r, _ in seam):
-        parts.append(_weights(weights))
-    functions = [f for seam in plain.values() for _, p in seam for f in (*p.needs, p.function)]
     edits = [edit for operation in operations for edit in operation.edits]
     files = [split_source(file) for file in files_of(edits)]
+    acting = [p for found in plain.values() for _, p in found] + list(memories.values())
+    functions: list[Callable[..., Any]] = [f for p in acting for f in (*p.needs, p.function)]
+    mixes = any(remedy.mixes for remedy in remedies)
+    if mixes:
+        functions.append(printed.mixed_loss)
+    if plain["average"]:
+        functions += [printed.floating_buffers, printed.show, printed.shown]
+    parts = _names(layout, {r for found in plain.values() for r, _ in found})
     parts += [body for _, body in files]
     parts += [_source(function) for function in dict.fromkeys((*helpers_of(edits), *functions))]
     parts.append(treat_source(operations, example_input))
-    for seam, found in plain.items():
-        if found:
-            parts.append(_FUNCTIONS[seam].replace("{calls}", _calls(seam, found)))
+    parts += [_seam(name, found, memories, layout) for name, found in plain.items() if found]
+    if mixes:
+        parts = [part.replace("tuple[Tensor, Tensor]", "tuple[Tensor, Mixed]") for part in parts]
     if plain["should_stop"]:
         parts.append(_source(printed.Best))
-    parts.append(_usage({seam for seam, found in plain.items() if found}, edits, seed))
+    acts = {seam for seam, found in plain.items() if found}
+    acts |= {name for name, there in (("mixes", mixes), ("remember", memories)) if there}
+    parts.append(usage_of(acts, seed, arguments_of(edits)))
     head = _HEADER.format(recipe=recipe) + _merged([line for lines, _ in files for line in lines])
     text = "\n\n".join(part.strip("\n") + "\n" for part in (head, *parts))
     return _without_unused_imports(text)
@@ -141,53 +168,69 @@ def _source(thing: Callable[..., Any]) -> str:
     return inspect.getsource(thing).replace("@final\n", "")
 
 
-def _weights(names: Collection[str]) -> str:
+def _names(layout: Layout, remedies: Collection[Remedy]) -> list[str]:
+    """Return the sets of names that the remedies need."""
+    parts = []
+    if any(remedy.scope == "weights" for remedy in remedies):
+        parts.append(_set_of("WEIGHTS", layout.weights))
+    if layout.transposed and any(remedy.units_first for remedy in remedies):
+        parts += [_set_of("TRANSPOSED", layout.transposed), _source(printed.turned)]
+    return parts
+
+
+def _set_of(variable: str, names: Collection[str]) -> str:
     lines = "".join(f"    {json.dumps(name)},\n" for name in sorted(names))
-    return f"WEIGHTS = {{\n{lines}}}\n" if names else "WEIGHTS: set[str] = set()\n"
+    return f"{variable} = {{\n{lines}}}\n" if names else f"{variable}: set[str] = set()\n"
 
 
-def _calls(seam: str, found: Sequence[tuple[Remedy, Plain]]) -> str:
-    """Return the lines that hand something on from remedy to remedy."""
+def _seam(
+    seam: str,
+    found: Sequence[tuple[Remedy, Plain]],
+    memories: Mapping[Remedy, Plain],
+    layout: Layout,
+) -> str:
+    """Return the function that does what all remedies do at a seam."""
+    calls = [_call(seam, remedy, plain, memories.get(remedy), layout) for remedy, plain in found]
+    joint = {"should_stop": " or ", "rate_factor": " * "}.get(seam, "\n")
+    kept = (
+        "\n\n    The memory is a dict, empty at first, that is kept from step to step.\n    "
+        if memories
+        else ""
+    )
+    return (
+        _FUNCTIONS[seam]
+        .replace("{calls}", joint.join(calls))
+        .replace("{memory}", ", memory: dict[str, dict[str, Tensor]]" if memories else "")
+        .replace("{kept}", kept)
+    )
+
+
+def _call(seam: str, remedy: Remedy, plain: Plain, memory: Plain | None, layout: Layout) -> str:
+    """Return the line or lines in which one remedy acts."""
     handed, besides = _SEAMS[seam]
-    lines = []
-    for remedy, plain in found:
-        args = "".join(f", {name}={value!r}" for name, value in plain.args.items())
-        name = plain.function.__name__
-        if seam == "should_stop":
-            lines.append(f"{name}({besides}{args})")
-        elif remedy.scope == "weights":
-            lines += [
-                f"    part = {{name: t for name, t in {handed}.items() if name in WEIGHTS}}",
-                f"    {handed} = {{**{handed}, **{name}(part, {besides}{args})}}",
-            ]
-        else:
-            lines.append(f"    {handed} = {name}({handed}, {besides}{args})")
-    return (" or " if seam == "should_stop" else "\n").join(lines)
+    if not handed:
+        return _line(plain, besides)
+    lines, part, result = [], handed, "{}"
+    if remedy.scope == "weights" and handed in ("gradients", "parameters"):
+        lines.append(f"part = {{name: t for name, t in {handed}.items() if name in WEIGHTS}}")
+        part, result = "part", f"{{{{**{handed}, **{{}}}}}}"
+    if seam == "on_gradients":
+        if remedy.units_first and layout.transposed:
+            lines.append(f"part = turned({part}, TRANSPOSED)")
+            part, result = "part", f"{{{{**{handed}, **turned({{}}, TRANSPOSED)}}}}"
+            besides = f"turned({besides}, TRANSPOSED)"
+        name = json.dumps(type(remedy).__name__)
+        known = "{}" if memory is None else f"memory[{name}]"
+        if memory is not None:
+            lines.append(f"{known} = {_line(memory, f'memory.get({name}, {{}}), {part}')}")
+        besides = f"{besides}, {known}"
+    lines.append(f"{handed} = {result.format(_line(plain, f'{part}, {besides}'))}")
+    return "\n".join(f"    {line}" for line in lines)
 
 
-def _usage(seams: Collection[str], edits: Sequence[Edit], seed: int) -> str:
-    """Return a comment that shows how the functions are used."""
-    steps = {
-        "on_batch": ["    x, y = on_batch(x, y, generator)"],
-        "": ["    outputs = model(x)", "    loss = loss_fn(outputs, y)"],
-        "on_loss": ["    loss = training_loss(loss, outputs, y)"],
-        " ": ["    optimizer.zero_grad()", "    loss.backward()"],
-        "on_gradients": ["    before_step(model)"],
-        "  ": ["    optimizer.step()"],
-        "after_update": ['    after_step(model, optimizer.param_groups[0]["lr"])'],
-    }
-    lines = [f"model = treat({', '.join(['model', *arguments_of(edits)])})"]
-    if "on_batch" in seams:
-        lines.append(f"generator = Generator(x.device).manual_seed({seed})")
-    if "should_stop" in seams:
-        lines.append("best = Best(model, should_stop)")
-    lines.append("for x, y in batches:")
-    lines += [
-        line for seam, part in steps.items() if not seam.strip() or seam in seams for line in part
-    ]
-    if "should_stop" in seams:
-        lines += ["after each epoch: stop = best.note(val_loss)", "at the end: best.restore()"]
-    return "# Use:\n" + "".join(f"#   {line}\n" for line in lines)
+def _line(plain: Plain, given: str) -> str:
+    args = "".join(f", {name}={value!r}" for name, value in plain.args.items())
+    return f"{plain.function.__name__}({given}{args})"
 
 
 def _merged(imports: Iterable[str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from torch import Generator, Tensor, nn
 
@@ -20,15 +21,19 @@ from fitwell.recipe.conflicts import (
     conflicts_of,
     refuse_impossible,
 )
+from fitwell.recipe.layout import Layout
 from fitwell.recipe.printing import source_of
 from fitwell.recipe.text import specs_in, to_text
 from fitwell.recipe.treated import Treated
 from fitwell.recipe.treating import treat
-from fitwell.records import RemedySpec
+from fitwell.records import Anatomy, RemedySpec
 from fitwell.remedies import from_spec
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
+
+    Memory: TypeAlias = Mapping[str, Tensors]
+    """What each remedy knows from step to step, by its name."""
 
 SCHEMA = 1
 
@@ -173,9 +178,10 @@ class Recipe:
             data=data,
             seed=seed,
         )
-        for conflict in self._conflicts(copy, example_input, batch_size):
+        found = self._anatomy(copy, example_input)
+        for conflict in conflicts_of(Meeting(self._by_name, found, batch_size)):
             warnings.warn(str(conflict), ConflictWarning, stacklevel=2)
-        return Treated(self, copy, changes, seed=seed)
+        return Treated(self, copy, changes, found, seed=seed)
 
     def conflicts(
         self,
@@ -205,16 +211,13 @@ class Recipe:
             make_model=make_model,
             measure=False,
         )
-        return self._conflicts(copy, example_input, batch_size)
+        return conflicts_of(Meeting(self._by_name, self._anatomy(copy, example_input), batch_size))
 
-    def _conflicts(
-        self, treated: nn.Module, example_input: object, batch_size: int | None
-    ) -> tuple[Conflict, ...]:
-        """Return the conflicts of this recipe with a network that it has treated."""
+    def _anatomy(self, treated: nn.Module, example_input: object) -> Anatomy:
+        """Return what a treated network is made of; empty where nothing asks for it."""
         if not self.remedies or example_input is None:
-            return conflicts_of(Meeting(self._by_name, batch_size=batch_size))
-        found = anatomy.inspect(treated, example_input)
-        return conflicts_of(Meeting(self._by_name, found, batch_size))
+            return Anatomy(())
+        return anatomy.inspect(treated, example_input)
 
     @property
     def _by_name(self) -> dict[str, Remedy]:
@@ -255,19 +258,20 @@ class Recipe:
             measure=False,
         )
         return source_of(
-            self.remedies,
-            done,
-            weights=surgery.weight_names(copy),
-            example_input=example_input,
-            seed=seed,
+            self.remedies, done, layout=Layout.of(copy), example_input=example_input, seed=seed
         )
 
     def needs(self, seam: str) -> bool:
         """Whether a remedy of this recipe acts at a seam, as ``"on_loss"``."""
         return seam in self._at
 
-    def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Return the batch to train on."""
+    @property
+    def mixes(self) -> bool:
+        """Whether a remedy mixes rows, whose targets only ``Treated.loss`` can take."""
+        return any(remedy.mixes for remedy in self.remedies)
+
+    def on_batch(self, x: Any, y: Any, generator: Generator) -> tuple[Any, Any]:
+        """Return the batch to train on; its targets are :class:`Mixed` where rows are mixed."""
         for remedy in self._at.get("on_batch", ()):
             x, y = remedy.on_batch(x, y, generator)
         return x, y
@@ -282,42 +286,52 @@ class Recipe:
         self,
         gradients: Tensors,
         parameters: Tensors,
-        weights: Collection[str],
+        memory: Memory,
+        layout: Layout,
         *,
         seen: Callable[[Remedy, Tensors, Tensors], None] | None = None,
-    ) -> Tensors:
-        """Return the gradients that the optimizer shall see.
+    ) -> tuple[Tensors, Memory]:
+        """Return the gradients that the optimizer shall see, and what is known from now on.
 
         Args:
             gradients: What the backward pass gave, by name.
             parameters: The parameters, under the same names.
-            weights: Names of those that multiply an input.
+            memory: What each remedy knows, by its name; empty at first.
+            layout: What there is to know of the parameters.
             seen: Called with every remedy, what it was given and what it returned.
         """
         for remedy in self._at.get("on_gradients", ()):
-            part = gradients if remedy.scope == "all" else _only(gradients, weights)
-            changed = remedy.on_gradients(part, parameters)
+            name = type(remedy).__name__
+            part = layout.shown(remedy, gradients)
+            known = remedy.remember(memory.get(name, {}), part)
+            changed = remedy.on_gradients(part, layout.shown(remedy, parameters), known)
+            if known:
+                memory = {**memory, name: known}
             if seen is not None:
                 seen(remedy, part, changed)
-            gradients = {**gradients, **changed}
-        return gradients
+            gradients = {**gradients, **layout.back(remedy, changed)}
+        return gradients, memory
 
-    def after_update(
-        self, parameters: Tensors, rate: float | Tensor, weights: Collection[str]
-    ) -> Tensors:
-        """Return the parameters after the optimizer's step; ``weights`` names the weights."""
+    def after_update(self, parameters: Tensors, rate: float | Tensor, layout: Layout) -> Tensors:
+        """Return the parameters after the optimizer's step."""
         for remedy in self._at.get("after_update", ()):
-            part = parameters if remedy.scope == "all" else _only(parameters, weights)
-            parameters = {**parameters, **remedy.after_update(part, rate)}
+            part = layout.shown(remedy, parameters)
+            parameters = {**parameters, **layout.back(remedy, remedy.after_update(part, rate))}
         return parameters
+
+    def average(self, averages: Tensors, parameters: Tensors, step: int) -> Tensors:
+        """Return the running average of parameters and buffers after update ``step``."""
+        for remedy in self._at.get("average", ()):
+            averages = remedy.average(averages, parameters, step)
+        return averages
+
+    def rate_factor(self, step: int) -> float:
+        """Return the multiple of the learning rate that update ``step`` is made with."""
+        return math.prod(remedy.rate_factor(step) for remedy in self._at.get("rate_factor", ()))
 
     def should_stop(self, losses: Sequence[float]) -> bool:
         """Say whether a remedy wants training to end."""
         return any(remedy.should_stop(losses) for remedy in self._at.get("should_stop", ()))
-
-
-def _only(tensors: Tensors, names: Collection[str]) -> Tensors:
-    return {name: tensor for name, tensor in tensors.items() if name in names}
 
 
 def _is_spec(item: Any) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
+from torch import nn
+
 from fitwell.records import (
     Anatomy,
     Configure,
@@ -68,7 +70,8 @@ def _words(edit: Edit, before: Anatomy) -> str:
     nodes = {node.path: node for node in before.nodes if not node.functional}
     match edit:
         case Replace(path, module, _) if path in nodes:
-            old = ModuleSpec(nodes[path].kind, _told(nodes[path].settings, module))
+            kind = nodes[path].kind
+            old = ModuleSpec(kind, _told(nodes[path].settings, module), own=not hasattr(nn, kind))
             return f"{old} -> {module}"
         case Replace(_, module, _):
             return f"replaced by {module}"

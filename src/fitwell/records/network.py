@@ -78,16 +78,34 @@ class Node:
 
 @final
 @dataclass(frozen=True)
+class InputFact:
+    """One tensor that a network was called with.
+
+    Args:
+        name: The keyword that it was given by; "" if by its place.
+        shape: Its shape.
+        floating: Whether it holds floating-point numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    floating: bool
+
+
+@final
+@dataclass(frozen=True)
 class Anatomy:
     """What a network is made of, as it ran on an example input.
 
     Args:
         nodes: Its nodes, in the order in which they ran.
         outputs: Shapes of the tensors that it put out.
+        inputs: The tensors that it was called with; empty if unknown.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[int, ...], ...] = ()
+    inputs: tuple[InputFact, ...] = ()
 
     @cached_property
     def _consumers(self) -> Mapping[int, tuple[Node, ...]]:
@@ -175,9 +193,20 @@ class Anatomy:
                 ways += [(n, depth + 1) for n in reversed(self.consumers(current))]
         return ()
 
+    @property
+    def readers(self) -> tuple[Node, ...]:
+        """Nodes that take the input of the network."""
+        return tuple(node for node in self.nodes if -1 in node.inputs)
+
     def of_role(self, *roles: Role) -> tuple[Node, ...]:
         """Return the nodes of the given roles, in order."""
         return tuple(node for node in self.nodes if node.role in roles)
+
+    def __str__(self) -> str:
+        """Draw it from top to bottom, with a rail for every live branch."""
+        from fitwell.records.drawing import text_of  # it draws what is defined here
+
+        return text_of(self)
 
 
 @final
@@ -256,6 +285,7 @@ class ReplaceCall:
         name: Name under which the new module stands inside the one at ``path``.
         follow: Whether the new module is called on the result of the function, which stays.
         source: The line of the call, for messages, as ``"model.py:12"``.
+        optional: Whether it is left out where it cannot be done, if other edits remain.
     """
 
     path: str
@@ -265,6 +295,7 @@ class ReplaceCall:
     name: str
     follow: bool = False
     source: str = ""
+    optional: bool = False
 
 
 @final

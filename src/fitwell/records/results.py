@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from fitwell.records.findings import Diagnosis, RemedySpec
+from fitwell.records.network import Anatomy
 from fitwell.records.trace import Trace
+
+if TYPE_CHECKING:
+    from fitwell.records.learning_curve import LearningCurve
 
 Outcome: TypeAlias = Literal["helps", "hurts", "no evidence"]
 
@@ -142,6 +146,7 @@ class TaskRecord:
         network: One line on the network's shape.
         notes: What was done to the data, as sentences.
         fingerprint: Digest of the data.
+        anatomy: What the network is made of; None where it was not recorded.
     """
 
     name: str
@@ -155,6 +160,7 @@ class TaskRecord:
     network: str
     notes: tuple[str, ...]
     fingerprint: str
+    anatomy: Anatomy | None = None
 
 
 @final
@@ -218,6 +224,8 @@ class CureRecord:
         notes: Further sentences for the report.
         command: The command that makes this again.
         versions: Versions of the libraries that matter.
+        learning_curve: What more rows would give; None where that was not measured, and then a
+            note says why.
     """
 
     task: TaskRecord
@@ -234,6 +242,7 @@ class CureRecord:
     notes: tuple[str, ...] = ()
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    learning_curve: LearningCurve | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -266,6 +275,7 @@ class CureRecord:
                 {"remedy": c.remedy.to_dict(), "effect": c.effect.to_dict()}
                 for c in self.contributions
             ],
+            "learning_curve": self.learning_curve.to_dict() if self.learning_curve else None,
             "runs": self.runs,
             "seconds": self.seconds,
             "notes": [*self.task.notes, *self.notes],

@@ -11,21 +11,29 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
 from fitwell.records import RemedySpec
 from fitwell.remedies.activation import Activation
+from fitwell.remedies.adaptive_clip import AdaptiveClip
 from fitwell.remedies.augment import Augment
+from fitwell.remedies.batch_norm import BatchNorm
 from fitwell.remedies.clip_norm import ClipNorm
 from fitwell.remedies.clip_value import ClipValue
+from fitwell.remedies.cutmix import CutMix
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
 from fitwell.remedies.fold_batch_norm import FoldBatchNorm
+from fitwell.remedies.group_norm import GroupNorm
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
 from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
+from fitwell.remedies.layer_norm import LayerNorm
+from fitwell.remedies.learning_rate import LearningRate
 from fitwell.remedies.lsuv import LSUV
-from fitwell.remedies.normalization import BatchNorm, LayerNorm
+from fitwell.remedies.mixup import Mixup
+from fitwell.remedies.percentile_clip import PercentileClip
 from fitwell.remedies.prune import Prune
 from fitwell.remedies.scale_inputs import ScaleInputs
 from fitwell.remedies.shrink import Shrink
+from fitwell.remedies.weight_average import WeightAverage
 
 __all__ = [
     "L1",
@@ -33,31 +41,35 @@ __all__ = [
     "LSUV",
     "REMEDIES",
     "Activation",
+    "AdaptiveClip",
     "Augment",
     "BatchNorm",
     "ClipNorm",
     "ClipValue",
+    "CutMix",
     "Dropout",
     "EarlyStopping",
     "FoldBatchNorm",
+    "GroupNorm",
     "Initialization",
     "LabelSmoothing",
     "LayerNorm",
+    "LearningRate",
+    "Mixup",
+    "PercentileClip",
     "Prune",
     "ScaleInputs",
     "Shrink",
+    "WeightAverage",
     "by_name",
     "from_spec",
 ]
 
 REMEDIES: Mapping[str, type[Remedy]] = MappingProxyType(
     {
-        remedy.__name__: remedy
-        for remedy in (
-            *(Activation, Augment, BatchNorm, ClipNorm, ClipValue, Dropout, EarlyStopping),
-            *(FoldBatchNorm, Initialization, L1, L2, LSUV, LabelSmoothing, LayerNorm, Prune),
-            *(ScaleInputs, Shrink),
-        )
+        name: found
+        for name, found in sorted(globals().items())
+        if isinstance(found, type) and issubclass(found, Remedy) and found is not Remedy
     }
 )
 """Every remedy by its name."""

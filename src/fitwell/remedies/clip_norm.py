@@ -43,33 +43,47 @@ class ClipNorm(Remedy):
     def __post_init__(self) -> None:
         in_range("max_norm", self.max_norm, 0.0, 1e6, open_low=True)
 
-    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+    def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         """Return the gradients, scaled where their norm is too large."""
-        return clip_by_norm(gradients, parameters, max_norm=self.max_norm)
+        return clip_by_norm(gradients, parameters, memory, max_norm=self.max_norm)
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"on_gradients": Plain(clip_by_norm, {"max_norm": self.max_norm})}
+        args = {"max_norm": self.max_norm}
+        return {"on_gradients": Plain(clip_by_norm, args, (global_norm, scaled_to))}
 
 
-def clip_by_norm(
-    gradients: Mapping[str, Tensor], parameters: Mapping[str, Tensor], max_norm: float
-) -> dict[str, Tensor]:
-    """Scale all gradients so that their common norm is at most max_norm; zero if not finite."""
+def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
+    """Return the common norm of all gradients, on the device of the first."""
     values = list(gradients.values())
-    if not values:
-        return {}
-    device = values[0].device
-    norms = [norm.to(device) for norm in torch._foreach_norm(values)]
-    norm = torch.linalg.vector_norm(torch.stack(norms))
+    norms = [norm.to(values[0].device) for norm in torch._foreach_norm(values)]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return norm
+
+
+def scaled_to(
+    gradients: Mapping[str, Tensor], norm: Tensor, max_norm: float | Tensor
+) -> dict[str, Tensor]:
+    """Scale gradients of a common norm down to max_norm where it is larger; zero if not finite."""
     # Only a CPU answers at once: elsewhere the question would wait for the queue of the device.
-    if device.type == "cpu" and bool(norm <= max_norm):
+    if norm.device.type == "cpu" and bool(norm <= max_norm):
         return dict(gradients)
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    if device.type == "cpu" and bool(norm.isfinite()):
+    if norm.device.type == "cpu" and bool(norm.isfinite()):
+        values = list(gradients.values())
         return dict(zip(gradients, torch._foreach_mul(values, scale), strict=True))
     finite = norm.isfinite()
     return {
-        name: torch.where(finite.to(g.device), g * scale.to(g.device), 0.0)
+        name: torch.where(finite.to(g.device), g * scale.to(g), 0.0)
         for name, g in gradients.items()
     }
+
+
+def clip_by_norm(
+    gradients: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    memory: Mapping[str, Tensor],
+    max_norm: float | Tensor,
+) -> dict[str, Tensor]:
+    """Scale all gradients so that their common norm is at most max_norm; zero if not finite."""
+    return scaled_to(gradients, global_norm(gradients), max_norm) if gradients else {}

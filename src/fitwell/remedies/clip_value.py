@@ -40,9 +40,9 @@ class ClipValue(Remedy):
     def __post_init__(self) -> None:
         in_range("max_value", self.max_value, 0.0, 1e6, open_low=True)
 
-    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+    def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         """Return the gradients with every entry in [-max_value, max_value]."""
-        return clip_by_value(gradients, parameters, max_value=self.max_value)
+        return clip_by_value(gradients, parameters, memory, max_value=self.max_value)
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
@@ -50,7 +50,10 @@ class ClipValue(Remedy):
 
 
 def clip_by_value(
-    gradients: Mapping[str, Tensor], parameters: Mapping[str, Tensor], max_value: float
+    gradients: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    memory: Mapping[str, Tensor],
+    max_value: float,
 ) -> dict[str, Tensor]:
     """Cut every entry off at max_value in absolute value."""
     low = torch._foreach_clamp_min(list(gradients.values()), -max_value)

@@ -176,7 +176,7 @@ def _fans(layer: Node) -> tuple[float, float]:
 
 def _recurrent(layer: Node, *, uniform: bool) -> list[Initialize]:
     """Fill the weights of a recurrent layer, the block of each gate by itself."""
-    gates = _GATES.get(layer.kind, 1)
+    gates = _GATES.get(str(layer.settings.get("mode", layer.kind)), 1)
     hidden = int(layer.settings["hidden_size"])
     rectified = (
         "relu" in str(layer.settings.get("mode", layer.settings.get("nonlinearity", ""))).lower()

@@ -23,7 +23,9 @@ class L1(Remedy):
 
     The step draws every weight towards zero by rate · λ and stops there: weights that the data do
     not hold up are exactly zero, which the gradient of |w| alone never reaches. Biases and
-    normalisation are not penalised.
+    normalisation are not penalised. An optimizer with momentum μ goes 1 / (1 - μ) times as far as
+    its rate says, so that λ counts for 1 - μ of itself.
+    ``Treated.unused_inputs()`` names the input features that only zeros read.
 
     Args:
         strength: λ, in [0, 1000].

@@ -48,11 +48,11 @@ class L2(Remedy):
     def __post_init__(self) -> None:
         in_range("strength", self.strength, 0.0, 1000.0)
 
-    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+    def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         """Return g + λ w if coupled; else the gradients as they are."""
         if self.decoupled:
             return gradients
-        return add_decay(gradients, parameters, strength=self.strength)
+        return add_decay(gradients, parameters, memory, strength=self.strength)
 
     def after_update(self, parameters: Tensors, rate: float | Tensor) -> Tensors:
         """Return (1 - rate · λ) w if decoupled; else the weights as they are."""
@@ -68,7 +68,10 @@ class L2(Remedy):
 
 
 def add_decay(
-    gradients: Mapping[str, Tensor], parameters: Mapping[str, Tensor], strength: float
+    gradients: Mapping[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    memory: Mapping[str, Tensor],
+    strength: float,
 ) -> dict[str, Tensor]:
     """Add strength times the weight to every gradient."""
     weights = [parameters[name] for name in gradients]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,7 +32,8 @@ class LabelSmoothing(Remedy):
     Raises:
         ThresholdError: If the amount is out of range.
         NotApplicable: On ``edit``, if the network puts out one number and so has no classes.
-        BadInput: On ``on_loss``, if outputs and targets are not those of a classification.
+        BadInput: On ``on_loss``, if outputs and targets are not those of a classification, or if
+            the loss against floating-point targets is not the cross entropy.
 
     References:
         Szegedy et al., "Rethinking the Inception Architecture", 2016, arXiv:1512.00567.
@@ -67,11 +70,31 @@ class LabelSmoothing(Remedy):
                 f"got outputs {tuple(outputs.shape)} and {targets.dtype} targets "
                 f"{tuple(targets.shape)}."
             )
+        if not hard:
+            _check_cross_entropy(loss, outputs, targets)
         return smooth_labels(loss, outputs, targets, amount=self.amount)
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
         return {"on_loss": Plain(smooth_labels, {"amount": self.amount})}
+
+
+def _check_cross_entropy(loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    """Refuse a loss against floating-point targets that is none of classes, as a squared error.
+
+    Targets alone do not tell shares of classes from numbers, so the value of the loss is compared;
+    on an accelerator this waits for it, in every step with such targets.
+    """
+    expected = float(F.cross_entropy(outputs.detach().double(), targets.double()))
+    given = float(loss.detach())
+    precise = loss.dtype in (torch.float32, torch.float64) and outputs.dtype == loss.dtype
+    same = math.isclose(given, expected, rel_tol=1e-3 if precise else 5e-2, abs_tol=1e-3)
+    if not same and math.isfinite(given) and math.isfinite(expected):
+        raise BadInput(
+            "Label smoothing needs the mean cross entropy as the loss: against these "
+            f"floating-point targets it is {expected:.4g}, and the loss is {given:.4g}.\n"
+            "  a squared error has no labels to smooth: leave LabelSmoothing out"
+        )
 
 
 def smooth_labels(loss: Tensor, outputs: Tensor, targets: Tensor, amount: float) -> Tensor:

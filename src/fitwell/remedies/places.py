@@ -159,6 +159,13 @@ def hidden_functions(anatomy: Anatomy) -> tuple[Node, ...]:
     )
 
 
+def site(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
+    """Return every call of a function from the same place in the code."""
+    place = (node.path, node.kind, node.order)
+    functions = (n for n in anatomy.nodes if n.functional)
+    return tuple(n for n in functions if (n.path, n.kind, n.order) == place)
+
+
 def follower(anatomy: Anatomy, layer: Node) -> tuple[Node | None, bool]:
     """Return the activation that a layer leads to, and whether it is normalised on the way.
 

@@ -9,14 +9,24 @@ import jinja2
 from markupsafe import Markup
 
 from fitwell.errors import require
-from fitwell.records import ArmRecord, CureRecord, Diagnosis, StudyRecord, TaskRecord, Trace
+from fitwell.records import (
+    Anatomy,
+    ArmRecord,
+    CureRecord,
+    Diagnosis,
+    StudyRecord,
+    TaskRecord,
+    Trace,
+)
 from fitwell.report.charts import (
     Data,
     contributions_figure,
     gradient_figure,
+    learning_figure,
     loss_figure,
     scores_figure,
 )
+from fitwell.report.network_svg import network_figure
 from fitwell.report.numbers import (
     count,
     duration,
@@ -31,6 +41,7 @@ from fitwell.report.series import best_trials
 from fitwell.report.wording import (
     condition_title,
     cure_headline,
+    curve_sentences,
     diagnosis_headline,
     loss_sentence,
     metric_title,
@@ -60,6 +71,7 @@ def cure_page(record: CureRecord) -> str:
         task=task,
         headline=cure_headline(record),
         facts=_facts(record),
+        network=network_figure(task.anatomy, record.diagnosis),
         gradients=gradient_figure(record.trace),
         losses=loss_figure(task, _drawn_arms(record)),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
@@ -67,6 +79,8 @@ def cure_page(record: CureRecord) -> str:
         contributions=contributions_figure(task, record.contributions),
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
+        curve=learning_figure(record.learning_curve) if record.learning_curve else None,
+        outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
         tried=count(len(record.trials), "trial"),
         about=_about(task),
@@ -114,7 +128,12 @@ def study_page(record: StudyRecord) -> str:
 
 
 def diagnosis_page(
-    diagnosis: Diagnosis, trace: Trace, title: str, *, notes: tuple[str, ...] = ()
+    diagnosis: Diagnosis,
+    trace: Trace,
+    title: str,
+    *,
+    notes: tuple[str, ...] = (),
+    anatomy: Anatomy | None = None,
 ) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
 
@@ -123,6 +142,7 @@ def diagnosis_page(
         trace: What it was judged on.
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
+        anatomy: The network, which is drawn if given.
 
     Raises:
         MissingExtra: If altair or vl-convert is not installed.
@@ -133,6 +153,7 @@ def diagnosis_page(
         title=title,
         diagnosis=diagnosis,
         headline=diagnosis_headline(diagnosis),
+        network=network_figure(anatomy, diagnosis),
         gradients=gradient_figure(trace),
         notes=notes,
     )

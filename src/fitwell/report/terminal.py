@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.report.network_lines import NetworkLines
 from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
 from fitwell.report.series import Point, band, best_trials
 from fitwell.report.tables import (
@@ -21,6 +22,7 @@ from fitwell.report.tables import (
 from fitwell.report.wording import (
     Headline,
     cure_headline,
+    curve_sentences,
     loss_sentence,
     metric_title,
     remedy_label,
@@ -42,6 +44,9 @@ def cure_story(record: CureRecord) -> RenderableType:
     closing = Text(f"{count(record.runs, 'run')} in {duration(record.seconds)}", style="dim")
     verdict = Group(verdict_lines(cure_headline(record)), closing)
     steps.append(_step(5, "Verdict", verdict))
+    if record.learning_curve is not None:
+        sentences = curve_sentences(record.learning_curve)
+        steps.append(Group(Text(), *(Text(printable(sentence)) for sentence in sentences)))
     steps.extend(_notes([*record.task.notes, *record.notes]))
     return Group(*steps)
 
@@ -58,9 +63,20 @@ def study_story(study: StudyRecord) -> RenderableType:
     )
 
 
-def diagnosis_story(task: TaskRecord, diagnosis: Diagnosis) -> RenderableType:
-    """Tell what was found in one run, and what was done to the data before it."""
-    return Group(task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes))
+def diagnosis_story(
+    task: TaskRecord, diagnosis: Diagnosis, *, network: bool = False
+) -> RenderableType:
+    """Tell what was found in one run, and what was done to the data before it.
+
+    Args:
+        task: What was trained.
+        diagnosis: What was found.
+        network: Whether the network is drawn before.
+    """
+    parts = [task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes)]
+    if network and task.anatomy is not None:
+        parts[1:1] = [Text(), NetworkLines(task.anatomy)]
+    return Group(*parts)
 
 
 def task_line(task: TaskRecord) -> RenderableType:

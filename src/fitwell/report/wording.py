@@ -11,9 +11,11 @@ from fitwell.records import (
     CureRecord,
     Diagnosis,
     Finding,
+    LearningCurve,
     RemedySpec,
     TaskRecord,
     Verdict,
+    curve_in_words,
 )
 from fitwell.report.numbers import (
     SHARES,
@@ -46,7 +48,7 @@ REMEDY_WORDS = {
     "PercentileClip": "scales a gradient down when its norm is large against those seen before",
     "Augment": "shows varied copies of the training rows, so that they cannot be learned by heart",
     "Mixup": "trains on mixtures of pairs of rows and of their targets",
-    "CutMix": "trains on images with a patch of another image pasted in",
+    "CutMix": "trains on rows with a part of another row pasted in, and mixes their losses alike",
     "LabelSmoothing": "asks for a little less than certainty in the right class",
     "Shrink": "makes the hidden layers narrower: less room to learn rows by heart",
     "Prune": "removes the weights that matter least",
@@ -203,6 +205,16 @@ def cure_headline(record: CureRecord) -> Headline:
         return Headline(nothing, sentence, "good")
     sentence = f"Nothing that was tried beat the untreated network on validation data: {now}."
     return Headline(nothing, sentence, "neutral")
+
+
+def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:
+    """Return what more rows and augmentation would give, and how far to believe it."""
+    return curve_in_words(
+        curve,
+        score=lambda value: score(value, curve.metric),
+        gain=lambda value: change(value, curve.metric, unit=False),
+        unit=" points" if curve.metric in SHARES else "",
+    )
 
 
 def diagnosis_headline(diagnosis: Diagnosis) -> Headline:

@@ -3,6 +3,7 @@
 from fitwell.studies.budget import Budget, parse_budget
 from fitwell.studies.checking import check
 from fitwell.studies.executor import Executor, InProcess, Processes
+from fitwell.studies.learning_curve import learning_curve
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.statistics import holm, paired_effect, verdict
 from fitwell.studies.study import Study, compare
@@ -19,6 +20,7 @@ __all__ = [
     "check",
     "compare",
     "holm",
+    "learning_curve",
     "paired_effect",
     "parse_budget",
     "train",

@@ -44,9 +44,10 @@ class Performance:
         except NotApplicable as error:
             return Refusal(job.arm, str(error))
         except (RuntimeError, ValueError, TypeError) as error:
-            if not job.recipe:
+            if not job.recipe and job.share == 1:
                 raise
-            reason = f"the treated network does not train: {str(error).splitlines()[0]}"
+            which = "treated network" if job.recipe else f"network, on {job.share:.3g} of the rows,"
+            reason = f"the {which} does not train: {str(error).splitlines()[0]}"
             return Refusal(job.arm, reason)
         if self.weights and job.test:
             save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))

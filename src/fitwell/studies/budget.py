@@ -16,6 +16,8 @@ LEAST_SEARCH = 6
 """Runs of the smallest search worth its name; they are done however long they take."""
 MARGIN = 1.25
 """How much longer than estimated a proof may take."""
+ASIDE = 0.2
+"""Largest part of the search, in runs and in time, that may be kept for what follows the proof."""
 
 
 def parse_budget(text: str) -> float:
@@ -75,6 +77,7 @@ class Budget:
         self._started: float | None = None
         self._search_began = 0.0
         self._proof_seconds = PROOF_SHARE * seconds if seconds is not None else 0.0
+        self._aside_runs, self._aside_seconds = 0, 0.0
 
     def start(self) -> None:
         """Start the clock, at the first baseline run."""
@@ -107,10 +110,39 @@ class Budget:
         if self.seconds is not None:
             self._proof_seconds = max(PROOF_SHARE * self.seconds, seconds * MARGIN)
 
+    def set_aside(self, runs: int, seconds: float) -> bool:
+        """Keep a part of the search for what follows the proof, and say whether that was done.
+
+        It is done if what is to be kept is at most a fifth of the search, in runs and in time.
+
+        Args:
+            runs: How many runs follow.
+            seconds: How long they are estimated to take. Read only where time is limited.
+        """
+        whole = self.search_seconds
+        if self.runs is not None and runs > ASIDE * self.runs:
+            return False
+        if whole is not None and seconds * MARGIN > ASIDE * whole:
+            return False
+        self._aside_runs, self._aside_seconds = runs, seconds * MARGIN
+        return True
+
+    def can_follow(self, runs: int, seconds: float) -> bool:
+        """Say whether so many runs, of that estimated length together, fit after the proof."""
+        counted = self.runs is None or self.runs_spent + runs <= self.runs
+        return counted and (self.seconds is None or self.elapsed + seconds <= self.seconds)
+
     @property
     def search_seconds(self) -> float | None:
         """Wall time that baseline and search may take, or None for no limit."""
-        return None if self.seconds is None else max(0.0, self.seconds - self._proof_seconds)
+        if self.seconds is None:
+            return None
+        return max(0.0, self.seconds - self._proof_seconds - self._aside_seconds)
+
+    @property
+    def search_runs(self) -> int | None:
+        """Runs that the search may take, or None for no limit."""
+        return None if self.runs is None else self.runs - self._aside_runs
 
     def begin_search(self) -> None:
         """Note that the search begins: its shares are of the time from here on."""
@@ -125,7 +157,8 @@ class Budget:
             cost: Seconds that the run is estimated to take; None for a run that is already done,
                 which needs no time. Read only where time is limited.
         """
-        if self.runs is not None and self.runs_spent + 1 > max(1.0, share * self.runs):
+        limit = self.search_runs
+        if limit is not None and self.runs_spent + 1 > max(1.0, share * limit):
             return False
         if cost is not None and self.runs_spent >= LEAST_SEARCH and not self._fits(share, cost):
             return False
@@ -134,7 +167,8 @@ class Budget:
 
     def has_room(self, runs: int, seconds: float) -> bool:
         """Say whether so many runs, of that estimated length together, still fit the search."""
-        counted = self.runs is None or self.runs_spent + runs <= self.runs
+        limit = self.search_runs
+        counted = limit is None or self.runs_spent + runs <= limit
         return counted and self._fits(1.0, seconds)
 
     def _fits(self, share: float, cost: float) -> bool:

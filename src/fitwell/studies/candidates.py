@@ -18,17 +18,24 @@ RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Learning rates, as multiples of the task's own, that an arm may move to, one step at a time."""
 
 LADDERS: Mapping[str, tuple[str, Any, tuple[Any, ...]]] = {
+    "AdaptiveClip": ("max_ratio", 0.01, (0.003, 0.01, 0.03, 0.1)),
     "Activation": ("kind", "relu", ("relu", "leaky_relu", "gelu", "silu")),
     "Augment": ("strength", 0.5, (0.15, 0.3, 0.5, 0.75, 1.0)),
     "ClipNorm": ("max_norm", 1.0, (0.1, 0.3, 1.0, 3.0, 10.0)),
     "ClipValue": ("max_value", 0.5, (0.02, 0.1, 0.5, 2.0)),
+    "CutMix": ("alpha", 1.0, (0.2, 0.5, 1.0)),
     "Dropout": ("rate", 0.5, (0.1, 0.2, 0.35, 0.5, 0.65)),
+    "GroupNorm": ("groups", 32, (1, 4, 8, 32)),
     "Initialization": ("scheme", "auto", ("auto", "orthogonal")),
     "L1": ("strength", 1e-4, (1e-4, 1e-3, 1e-2, 1e-1)),
     "L2": ("strength", 1e-2, (1e-3, 1e-2, 1e-1, 0.5, 2.0)),
     "LabelSmoothing": ("amount", 0.1, (0.05, 0.1, 0.2, 0.3)),
+    "LearningRate": ("warmup", 100, (30, 100, 300)),
+    "Mixup": ("alpha", 0.2, (0.1, 0.2, 0.4, 1.0)),
+    "PercentileClip": ("percentile", 10.0, (10.0, 50.0, 90.0)),
     "Prune": ("share", 0.3, (0.1, 0.2, 0.3, 0.5, 0.7)),
     "Shrink": ("width", 0.5, (0.125, 0.25, 0.5, 0.75)),
+    "WeightAverage": ("decay", 0.999, (0.9, 0.97, 0.99, 0.999)),
 }
 """The dose of a remedy: its argument, the default, and the steps of the ladder."""
 
@@ -38,6 +45,7 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("Activation", "Initialization"),
         ("BatchNorm",),
         ("Activation", "Initialization", "LayerNorm"),
+        ("Activation", "Initialization", "GroupNorm"),
     ),
     "exploding_gradients": (
         ("ClipNorm", "Initialization"),
@@ -52,6 +60,7 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("Augment", "BatchNorm"),
         ("Augment", "Dropout"),
         ("Dropout", "LabelSmoothing"),
+        ("Mixup", "WeightAverage"),
     ),
 }
 """Remedies that go together against a condition, the most promising first. Only those that the
@@ -60,6 +69,7 @@ diagnosis names are used; for other conditions the first one, two and three that
 STARTS: Mapping[str, Mapping[str, Any]] = {
     "Augment": {"strength": 0.3},
     "Dropout": {"rate": 0.35},
+    "WeightAverage": {"decay": 0.99},
 }
 """Doses to begin with where the diagnosis names none: mild ones, since remedies come together."""
 
@@ -67,11 +77,15 @@ FIRST = 8
 """Recipes of the first generation; what is not among them comes in as a variation."""
 
 APART = (
-    frozenset({"BatchNorm", "LayerNorm"}),
-    frozenset({"ClipNorm", "ClipValue"}),
+    frozenset({"BatchNorm", "GroupNorm", "LayerNorm"}),
+    frozenset({"ClipNorm", "ClipValue", "AdaptiveClip", "PercentileClip"}),
     frozenset({"Initialization", "LSUV"}),
+    frozenset({"Mixup", "CutMix"}),
 )
 """Remedies that stand in for each other: a recipe holds one of them at most."""
+
+FOR_KINDS: Mapping[str, frozenset[str]] = {"CutMix": frozenset({"image", "sequence"})}
+"""Remedies that are tried on rows of some kinds alone."""
 
 NOT_SEARCHED = frozenset({"EarlyStopping", "FoldBatchNorm", "Prune"})
 """Every arm is scored at its best epoch: stopping early would change nothing but the time. Folding
@@ -110,7 +124,7 @@ def remedies_named(diagnosis: Diagnosis, kind: str) -> dict[str, RemedySpec]:
     """
     named: dict[str, RemedySpec] = {}
     for spec in chain.from_iterable(finding.remedies for finding in diagnosis):
-        if spec.name in NOT_SEARCHED:
+        if spec.name in NOT_SEARCHED or kind not in FOR_KINDS.get(spec.name, (kind,)):
             continue
         if spec.name == "Augment" and kind in ("image", "table", "bag", "sequence"):
             spec = RemedySpec(spec.name, {**spec.args, "kind": kind})

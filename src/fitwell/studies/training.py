@@ -20,6 +20,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
 EVALUATION_ROWS = 1024
@@ -45,6 +46,9 @@ class Job:
         test: Whether the test rows are read.
         epochs: Epochs to train, or None for the task's own number.
         arm: Name for the record; the result does not depend on it.
+        share: Share of the training rows that are trained on, in (0, 1]; which rows, the seed
+            says, and those of a smaller share are among those of a larger one. A share is passed
+            over more often, so that all shares make the same number of updates.
     """
 
     recipe: tuple[RemedySpec, ...]
@@ -53,12 +57,15 @@ class Job:
     test: bool = False
     epochs: int | None = None
     arm: str = ""
+    share: float = 1.0
 
     @property
     def key(self) -> str:
         """Text that is equal for jobs with the same result."""
         values = asdict(self) | {"recipe": [spec.to_dict() for spec in self.recipe]}
         del values["arm"]
+        if self.share == 1:  # as it was written before there were shares
+            del values["share"]
         return json.dumps(values, sort_keys=True)
 
 
@@ -86,7 +93,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored. A run whose loss
+    weights. The weights of the epoch with the best validation metric are scored; where a remedy
+    averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -199,12 +207,14 @@ class _Course:
     def __init__(self, task: Task, job: Job, device: str) -> None:
         self.task, self.job, self.device = task, job, device
         data = task.data
-        self.train = _on(data.train, device)
+        self.train = _on(subset(data.train, job.share, seed=job.seed), device)
+        self.repeats = repeats(len(data.train), len(self.train), task.batch_size)
         self.validation = _on(data.validation, device)
         self.subset = _subset(self.train, len(self.validation))
         self.treated = self._treated()
         self.model: nn.Module = self.treated.model
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
+        self.scheduler = self.treated.scheduler(self.optimizer)
         self.epochs = 0
         self.best_epoch = -1
         self.best = Score(-math.inf, math.inf)
@@ -228,19 +238,18 @@ class _Course:
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""
         loss_fn = self.treated.loss(self.task.loss_fn)
-        scheduler = self.treated.scheduler(self.optimizer)
         order = torch.Generator().manual_seed(self.job.seed)
         torch.manual_seed(self.job.seed)
         self.model.train()
         for epoch in range(self.job.epochs or self.task.epochs):
             finite = self._epoch(loss_fn, order)
             self.epochs = epoch + 1
-            scheduler.step()
-            held_out = self._measure(listener)
-            if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
-                self.diverged = True
-                break
-            self._keep(epoch, held_out)
+            with self.treated.averaged():
+                held_out = self._measure(listener)
+                if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
+                    self.diverged = True
+                    break
+                self._keep(epoch, held_out)
             if self.treated.should_stop(val_loss=held_out.loss):
                 break
         self.treated.finish()
@@ -249,17 +258,23 @@ class _Course:
         self.model.eval()
 
     def _epoch(self, loss_fn: Callable[[Any, Any], Tensor], order: torch.Generator) -> bool:
-        """Train on every row once; say whether the loss stayed finite."""
+        """Train on every row once, a share more often; say whether the loss stayed finite."""
         total = torch.zeros((), device=self.device)
-        for rows in batches(len(self.train), self.task.batch_size, order):
+        for rows in self._batches(order):
             chosen = rows.to(self.device)
             x, y = self.treated.batch(self.train.x[chosen], self.train.y[chosen])
             self.optimizer.zero_grad()
             loss = loss_fn(self.model(x), y)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
+            self.scheduler.step()
             total += loss.detach()
         return bool(torch.isfinite(total))
+
+    def _batches(self, order: torch.Generator) -> Iterator[Tensor]:
+        epochs = self.job.epochs or self.task.epochs
+        for _ in range(passes(self.epochs, epochs, self.repeats)):
+            yield from batches(len(self.train), self.task.batch_size, order)
 
     def _measure(self, listener: Listener) -> Score:
         seen = evaluate(self.task, self.model, self.subset)

@@ -8,6 +8,7 @@ from fitwell.surgery.copying import COMPILED, copy_of, module_paths, weight_name
 from fitwell.surgery.edits import LAYER, made, perform
 from fitwell.surgery.factory import Factory
 from fitwell.surgery.measuring import MEASURING
+from fitwell.surgery.rewriting import obstacle
 
 __all__ = [
     "COMPILED",
@@ -17,6 +18,7 @@ __all__ = [
     "copy_of",
     "made",
     "module_paths",
+    "obstacle",
     "perform",
     "weight_names",
 ]

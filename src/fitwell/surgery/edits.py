@@ -128,8 +128,8 @@ def _(edit: Initialize, model: nn.Module, rows: object) -> None:
     parameter = model.get_parameter(edit.parameter)
     part = parameter if edit.rows is None else parameter[edit.rows[0] : edit.rows[1]]
     with torch.no_grad():
-        # Half precision lacks the decompositions that some of the functions need.
-        drawn = part.float() if part.dtype in HALF else part
+        # Some of the functions need a decomposition, which half precision lacks, and rows in order.
+        drawn = (part.float() if part.dtype in HALF else part).contiguous()
         getattr(nn.init, edit.function)(drawn, **edit.args)
         part.copy_(drawn)
 

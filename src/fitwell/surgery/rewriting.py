@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from fitwell.anatomy import run, tensors_in, undisturbed
 from fitwell.errors import NotApplicable
-from fitwell.modules.tracing import call_module, graph_of
+from fitwell.modules.tracing import call_in, call_module, graph_of
 from fitwell.records import ReplaceCall
 
 
@@ -40,6 +40,20 @@ def rewrite(
         ) from error
 
 
+def obstacle(model: nn.Module, edit: ReplaceCall, rows: object) -> str:
+    """Say why a call cannot be replaced, or "" if it can; nothing is changed."""
+    owner = model.get_submodule(edit.path)
+    try:
+        if isinstance(owner, fx.GraphModule):
+            graph = owner.graph
+        else:
+            graph = _check(owner, *_given(model, owner, rows))
+        call_in(graph, edit.function, edit.order)
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
 def _given(model: nn.Module, owner: nn.Module, rows: object) -> tuple[Any, Any]:
     """Return the arguments that the network first calls a module with."""
     calls: list[tuple[Any, Any]] = []
@@ -56,8 +70,8 @@ def _given(model: nn.Module, owner: nn.Module, rows: object) -> tuple[Any, Any]:
     return calls[0]
 
 
-def _check(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Compare a module with its trace."""
+def _check(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> fx.Graph:
+    """Return the trace of a module, if it does the same."""
     if owner._forward_hooks or owner._forward_pre_hooks:
         raise RuntimeError("it carries hooks")
     for name, given in _optional(owner, args, kwargs).items():
@@ -73,6 +87,7 @@ def _check(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     finally:
         for name in set(owner._modules) - set(children):
             del owner._modules[name]
+    return graph
 
 
 def _optional(owner: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:

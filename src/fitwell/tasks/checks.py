@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
+from fitwell.anatomy import inspect
 from fitwell.errors import TaskError
+from fitwell.records import Anatomy
 from fitwell.tasks.data import Data, Split
 from fitwell.tasks.losses import Loss
 from fitwell.tasks.metrics import Metric
@@ -183,16 +185,34 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def network_line(make_model: MakeModel, example: Tensor) -> tuple[str, int]:
-    """Return one line on a network's shape, and its number of parameters.
+def network_facts(make_model: MakeModel, example: Tensor) -> tuple[str, int, Anatomy]:
+    """Return one line on a network's shape, its number of parameters, and its anatomy.
 
     Args:
         make_model: Builds the network.
-        example: A few rows, run once where a lazy layer waits for its size.
+        example: A few rows, which the anatomy is recorded from.
+
+    Raises:
+        TaskError: If the network cannot be built, or cannot take the rows.
     """
     model = built(make_model)
     if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
         _run(model, example)
+    return *_line_and_size(model), _anatomy(model, example)
+
+
+def _anatomy(model: nn.Module, example: Tensor) -> Anatomy:
+    device = next((parameter.device for parameter in model.parameters()), example.device)
+    try:
+        return inspect(model, example.to(device))
+    except Exception as error:
+        raise TaskError(
+            f"In evaluation mode the network cannot take a batch of shape "
+            f"{tuple(example.shape)}: {_said(error)}"
+        ) from error
+
+
+def _line_and_size(model: nn.Module) -> tuple[str, int]:
     layers = [m for m in model.modules() if any(True for _ in m.parameters(recurse=False))]
     linear = [m for m in layers if isinstance(m, nn.Linear)]
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -185,7 +185,7 @@ class Task:
     def record(self) -> TaskRecord:
         """Return what the task is, as plain data for a report."""
         data = self.data
-        network, parameters = checks.network_line(self.make_model, data.train.x[:2])
+        network, parameters, anatomy = checks.network_facts(self.make_model, data.train.x[:2])
         return TaskRecord(
             name=self.name,
             description=self.description,
@@ -198,6 +198,7 @@ class Task:
             network=network,
             notes=data.notes,
             fingerprint=data.fingerprint,
+            anatomy=anatomy,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ No colour stands here: marks carry named styles and scales use the palette of th
 from fitwell.report.charts.effects import contributions_figure, scores_figure
 from fitwell.report.charts.figure import Data, Figure, Panel
 from fitwell.report.charts.gradients import gradient_figure
+from fitwell.report.charts.learning import learning_figure
 from fitwell.report.charts.loss import loss_figure
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Panel",
     "contributions_figure",
     "gradient_figure",
+    "learning_figure",
     "loss_figure",
     "scores_figure",
 ]

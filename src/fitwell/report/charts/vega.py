@@ -23,7 +23,7 @@ def drawable(rows: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def tips(alt: Any, *fields: str) -> list[Any]:
     """Return tooltips of these fields, numbers with three digits that matter."""
     words = {"name", "layer", "steps", "curve", "state"}
-    whole = {"seed", "epoch"}
+    whole = {"seed", "epoch", "rows"}
     return [
         alt.Tooltip(f"{field}:N")
         if field in words

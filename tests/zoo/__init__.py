@@ -1,0 +1,1 @@
+"""Every remedy on networks that other people wrote: the registry, the checks, the page."""
