@@ -13,7 +13,7 @@ from torch import nn
 from fitwell import anatomy, surgery
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Remedy
-from fitwell.recipe.fitting import check_that_all_ran, checked
+from fitwell.recipe.fitting import check_that_all_ran, settled
 from fitwell.recipe.timing import faster, forward_time
 from fitwell.recipe.wording import place, words_of
 from fitwell.records import (
@@ -113,29 +113,30 @@ def operate(
         edits = _possible(model, edits, example_input)
         if not edits:
             continue
-        operation = Operation(name, edits, seed_of(remedy, seed))
         performed = [e for e in edits if measure or not isinstance(e, surgery.MEASURING)]
         timed = measure and any(isinstance(e, (FoldNorm, PruneUnits)) for e in edits)
         slow = forward_time(model, example_input) if timed else 0.0
         modules = [ref(module) for module in model.modules()]
+        state = {key: ref(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
         said: list[str] = []
-        moved = surgery.perform(
+        surgery.perform(
             model,
             performed,
-            seed=operation.seed,
+            seed=seed_of(remedy, seed),
             rows=_rows(name, edits, example_input, data, measure=measure),
             example=example_input,
             notes=said,
         )
+        after, edits, left = settled(model, name, edits, example_input=example_input, before=before)
+        moved = surgery.moved_keys(state, model.state_dict(keep_vars=True))
         keys = {old: moved.get(new, new) for old, new in keys.items()}
-        after = checked(model, name, example_input=example_input, before=before)
         check_that_all_ran(model, name, modules, after)
         places = [said for edit in edits for said in words_of(edit, before, after)]
         items += [Change(name, where, what) for where, what in places]
         if timed:
             said.append(faster(slow, forward_time(model, example_input)))
-        notes += [f"{name}: {sentence}" for sentence in said]
-        done.append(operation)
+        notes += [f"{name}: {sentence}" for sentence in (*said, *left)]
+        done.append(Operation(name, edits, seed_of(remedy, seed)))
         before = after
     moved = {old: new for old, new in keys.items() if old != new}
     return Changes(tuple(items), moved, tuple(notes)), tuple(done)

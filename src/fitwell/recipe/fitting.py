@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from weakref import ref
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 
 from fitwell import anatomy, surgery
 from fitwell.errors import NotApplicable
-from fitwell.records import Anatomy
+from fitwell.records import Anatomy, Edit
 
 
 def checked(
@@ -38,6 +38,39 @@ def checked(
             f"{_shapes(before)} to {_shapes(after)}."
         )
     return after
+
+
+def settled(
+    model: nn.Module,
+    remedy: str,
+    edits: Sequence[Edit],
+    *,
+    example_input: object,
+    before: Anatomy,
+) -> tuple[Anatomy, tuple[Edit, ...], tuple[str, ...]]:
+    """Return the anatomy after the edits, those that stayed, and why others were taken out again.
+
+    An insertion is taken out where the network's own code reads an attribute of the layer that now
+    stands inside a sequence; the others stay.
+
+    Raises:
+        NotApplicable: If the network does not run for another reason, or no edit stays.
+    """
+    kept, notes = list(edits), []
+    while True:
+        try:
+            after = checked(model, remedy, example_input=example_input, before=before)
+        except NotApplicable as refusal:
+            error = refusal.__cause__
+            if not isinstance(error, AttributeError) or not isinstance(error.obj, nn.Module):
+                raise
+            gone = surgery.taken_out(model, error.obj, kept)
+            if gone is None or len(kept) == 1:
+                raise
+            kept.remove(gone)
+            notes.append(f"{gone.path} is left as it was: the network reads its .{error.name}.")
+        else:
+            return after, tuple(kept), tuple(notes)
 
 
 def _shapes(found: Anatomy) -> str:

@@ -5,7 +5,7 @@ A module that stands under several names stays shared, because the new one is pu
 """
 
 from fitwell.surgery.copying import COMPILED, copy_of, module_paths, weight_names
-from fitwell.surgery.edits import LAYER, made, perform
+from fitwell.surgery.edits import LAYER, made, moved_keys, perform, taken_out
 from fitwell.surgery.factory import Factory
 from fitwell.surgery.measuring import MEASURING
 from fitwell.surgery.rewriting import obstacle
@@ -18,7 +18,9 @@ __all__ = [
     "copy_of",
     "made",
     "module_paths",
+    "moved_keys",
     "obstacle",
     "perform",
+    "taken_out",
     "weight_names",
 ]

@@ -70,7 +70,7 @@ def perform(
             said = perform_one(edit, model, rows if measures else example)
             if notes is not None:
                 notes += said or ()
-    return _moved(before, model.state_dict(keep_vars=True))
+    return moved_keys(before, model.state_dict(keep_vars=True))
 
 
 HALF = (torch.float16, torch.bfloat16)
@@ -189,7 +189,22 @@ def _free_name(sequence: nn.Module, name: str) -> str:
     return next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
 
 
-def _moved(
+def taken_out(model: nn.Module, sequence: nn.Module, edits: Sequence[Edit]) -> InsertAfter | None:
+    """Take an insertion out again, where it made a sequence of a layer and one new module.
+
+    Returns:
+        The edit that had made it; None, with nothing done, if none of the edits had.
+    """
+    named = model.named_modules(remove_duplicate=False)
+    paths = {name for name, found in named if found is sequence}
+    made = [e for e in edits if isinstance(e, InsertAfter) and e.path in paths]
+    if len(made) != 1 or len(sequence._modules) != 2 or not _is_sequence(sequence):
+        return None
+    put(model, made[0].path, sequence, sequence.get_submodule(LAYER))
+    return made[0]
+
+
+def moved_keys(
     before: Mapping[str, ref[torch.Tensor]], after: Mapping[str, torch.Tensor]
 ) -> dict[str, str]:
     """Map old keys to new ones for the tensors that are the same objects under other names."""
