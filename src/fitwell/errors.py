@@ -113,3 +113,17 @@ def in_range(name: str, value: float, low: float, high: float, *, open_low: bool
     if not number or not (low < value if open_low else low <= value) or not value <= high:
         bracket = "(" if open_low else "["
         raise ThresholdError(f"{name} must lie in {bracket}{low:g}, {high:g}], got {value!r}.")
+
+
+def is_flag(name: str, value: object) -> None:
+    """Check that an argument is True or False: the word "false" would count as true.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: What was given.
+
+    Raises:
+        BadInput: If it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise BadInput(f"{name} must be True or False, got {value!r}.")

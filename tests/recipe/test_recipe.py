@@ -92,7 +92,11 @@ ANY_REMEDY = {
 OF_TRAINED = {FoldBatchNorm, Prune}
 """What does not go with a remedy of training."""
 KINDS_TOGETHER = st.one_of(
-    st.lists(st.sampled_from([kind for kind in ANY_REMEDY if kind not in OF_TRAINED]), unique=True),
+    # Rows are mixed once.
+    st.lists(
+        st.sampled_from([kind for kind in ANY_REMEDY if kind not in OF_TRAINED]),
+        unique_by=lambda kind: Mixup if kind.mixes else kind,
+    ),
     st.lists(st.sampled_from(sorted(OF_TRAINED, key=str)), unique=True),
 )
 RECIPES = KINDS_TOGETHER.flatmap(

@@ -47,8 +47,10 @@ def moments(x: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
 
     Raises:
         TypeError: If the batch is not of floating point.
-        ValueError: If a value is not finite.
+        ValueError: If there is no row, or a value is not finite.
     """
+    if not x.numel():
+        raise ValueError("there are no rows to measure")
     if not x.is_floating_point():
         raise TypeError(f"the inputs are {x.dtype}, not of floating point")
     if not bool(x.isfinite().all()):

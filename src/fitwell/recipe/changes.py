@@ -10,10 +10,10 @@ from weakref import ref
 import torch
 from torch import nn
 
-from fitwell import anatomy, surgery
+from fitwell import surgery
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Remedy
-from fitwell.recipe.fitting import check_that_all_ran, settled
+from fitwell.recipe.fitting import check_that_all_ran, inspected, settled
 from fitwell.recipe.timing import faster, forward_time
 from fitwell.recipe.wording import place, words_of
 from fitwell.records import (
@@ -96,7 +96,8 @@ def operate(
 
     Raises:
         NotApplicable: If a remedy cannot serve this network.
-        BadInput: If a remedy measures the training rows, and there are none.
+        BadInput: If a remedy measures the training rows, and there are none, or if the network
+            cannot be called with the example input.
     """
     in_range("seed", seed, 0, 1e12)
     items: list[Change] = []
@@ -106,7 +107,7 @@ def operate(
     editing = [remedy for remedy in remedies if "edit" in remedy.seams()]
     if not editing:
         return Changes(), ()
-    before = anatomy.inspect(model, example_input)
+    before = inspected(model, example_input)
     for remedy in editing:
         name = type(remedy).__name__
         edits = _of_trained(model, name, tuple(remedy.edit(before)))

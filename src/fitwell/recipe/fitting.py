@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from weakref import ref
 
 import torch
 from torch import nn
 
 from fitwell import anatomy, surgery
-from fitwell.errors import NotApplicable
+from fitwell.errors import BadInput, FitwellError, NotApplicable
 from fitwell.records import Anatomy, Edit
+
+_REFUSALS = (RuntimeError, AttributeError, TypeError, ValueError, LookupError)
+"""What a network raises that is called with something else than it takes."""
+
+
+def inspected(model: nn.Module, example_input: object) -> Anatomy:
+    """Return the anatomy of a network that the user has given, with an input of theirs.
+
+    Raises:
+        BadInput: If the network cannot be called with it; the network's own error is the cause.
+    """
+    try:
+        return anatomy.inspect(model, example_input)
+    except _REFUSALS as error:
+        if isinstance(error, FitwellError):
+            raise
+        raise BadInput(
+            "The network cannot be called with the example input that was given: "
+            f"{_described(example_input)}.\n"
+            f"  {type(error).__name__}: {error}\n"
+            "  give a tensor, a tuple of positional arguments or a mapping of keyword arguments"
+        ) from error
+
+
+def _described(value: object) -> str:
+    """Return dtype and shape of the tensors in what a network is called with."""
+    if isinstance(value, torch.Tensor):
+        return f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {_described(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (tuple, list)):
+        return "(" + ", ".join(map(_described, value)) + ")"
+    return type(value).__name__
 
 
 def checked(

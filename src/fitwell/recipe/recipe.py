@@ -21,6 +21,7 @@ from fitwell.recipe.conflicts import (
     conflicts_of,
     refuse_impossible,
 )
+from fitwell.recipe.fitting import inspected
 from fitwell.recipe.layout import Layout
 from fitwell.recipe.printing import source_of
 from fitwell.recipe.text import specs_in, to_text
@@ -165,7 +166,8 @@ class Recipe:
         Raises:
             NotApplicable: If a remedy cannot serve this network, with the reason.
             BadInput: If a remedy measures training rows and there are none, if it must be applied
-                once and was applied before, or if the factory makes another network.
+                once and was applied before, if the factory makes another network, or if the model
+                cannot be called with the example input.
 
         Warns:
             ConflictWarning: Of everything that :meth:`conflicts` names.
@@ -217,7 +219,7 @@ class Recipe:
         """Return what a treated network is made of; empty where nothing asks for it."""
         if not self.remedies or example_input is None:
             return Anatomy(())
-        return anatomy.inspect(treated, example_input)
+        return inspected(treated, example_input)
 
     @property
     def _by_name(self) -> dict[str, Remedy]:

@@ -73,7 +73,7 @@ class Activation(Remedy):
     slope: float = _SLOPE
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if self.kind not in tuple(KINDS):
             raise BadInput(f"Unknown activation {self.kind!r}: expected one of {', '.join(KINDS)}.")
         in_range("slope", self.slope, 0.0, 1.0, open_low=True)
         if self.kind != "leaky_relu" and self.slope != _SLOPE:

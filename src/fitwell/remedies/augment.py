@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 
 from torch import Generator, Tensor
 
-from fitwell.errors import BadInput, in_range, require
+from fitwell.errors import BadInput, in_range, is_flag, require
 from fitwell.interfaces import Plain, Remedy, Stage
 from fitwell.records import Anatomy, Edit
 from fitwell.remedies.augmenting import (
@@ -59,7 +59,8 @@ class Augment(Remedy):
         ThresholdError: If the strength is out of range.
         NotApplicable: On ``edit``, if the network does not read one tensor of such rows: numbers
             of words have no neighbours to move to, and no number is known to stand for nothing.
-        BadInput: If the kind is unknown, or on ``on_batch``, if the batch is not of that kind.
+        BadInput: If the kind is unknown, or ``flip`` is no flag; on ``on_batch``, if the batch is
+            not of that kind.
         MissingExtra: On ``on_batch``, for images, if kornia is not installed.
 
     References:
@@ -77,6 +78,7 @@ class Augment(Remedy):
 
     def __post_init__(self) -> None:
         in_range("strength", self.strength, 0.0, 1.0, open_low=True)
+        is_flag("flip", self.flip)
         if self.kind not in KINDS:
             raise BadInput(
                 f"Unknown kind of data {self.kind!r}: expected one of {', '.join(KINDS)}."

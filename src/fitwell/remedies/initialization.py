@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, ClassVar, final
 
-from fitwell.errors import BadInput, NotApplicable
+from fitwell.errors import BadInput, NotApplicable, is_flag
 from fitwell.interfaces import Remedy, Stage
 from fitwell.records import Anatomy, Edit, Initialize, Node, Role
 from fitwell.remedies.places import follower, is_convolution, is_linear
@@ -53,7 +53,7 @@ class Initialization(Remedy):
         zero_init_residual: Whether the branches of residual blocks begin at zero.
 
     Raises:
-        BadInput: If the scheme is unknown.
+        BadInput: If the scheme is unknown, or ``zero_init_residual`` is no flag.
         NotApplicable: On ``edit``, if there is no weight to draw, or no residual block that could
             begin at zero.
 
@@ -73,6 +73,7 @@ class Initialization(Remedy):
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise BadInput(f"Unknown scheme {self.scheme!r}: expected one of {', '.join(SCHEMES)}.")
+        is_flag("zero_init_residual", self.zero_init_residual)
 
     def edit(self, anatomy: Anatomy) -> Sequence[Edit]:
         """Fill every weight and bias once, in the order in which the layers run."""

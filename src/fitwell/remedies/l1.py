@@ -24,7 +24,9 @@ class L1(Remedy):
     The step draws every weight towards zero by rate · λ and stops there: weights that the data do
     not hold up are exactly zero, which the gradient of |w| alone never reaches. Biases and
     normalisation are not penalised. An optimizer with momentum μ goes 1 / (1 - μ) times as far as
-    its rate says, so that λ counts for 1 - μ of itself.
+    its rate says, so that λ counts for 1 - μ of itself. One that scales every gradient by its own
+    size, as Adam does, goes as far for a small gradient as for a large one, and λ is then no weight
+    in a cost: it is how far a weight is drawn back in each step, in units of the rate.
     ``Treated.unused_inputs()`` names the input features that only zeros read.
 
     Args:

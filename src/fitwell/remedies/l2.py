@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from fitwell.errors import in_range
+from fitwell.errors import in_range, is_flag
 from fitwell.interfaces import Plain, Remedy, Stage
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class L2(Remedy):
 
     Raises:
         ThresholdError: If the strength is out of range.
+        BadInput: If ``decoupled`` is neither True nor False.
 
     References:
         Krogh & Hertz, "A Simple Weight Decay Can Improve Generalization", NeurIPS 1991.
@@ -47,6 +48,7 @@ class L2(Remedy):
 
     def __post_init__(self) -> None:
         in_range("strength", self.strength, 0.0, 1000.0)
+        is_flag("decoupled", self.decoupled)
 
     def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         """Return g + λ w if coupled; else the gradients as they are."""
