@@ -3,10 +3,20 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from fitwell.errors import BadInput
 from fitwell.recipe import Recipe
-from fitwell.remedies import L2, Activation, Augment, ClipNorm, Dropout, Initialization, ScaleInputs
+from fitwell.remedies import (
+    L2,
+    LSUV,
+    Activation,
+    Augment,
+    ClipNorm,
+    Dropout,
+    Initialization,
+    ScaleInputs,
+)
 
 
 def mlp():
@@ -53,3 +63,16 @@ def test_an_example_that_the_network_does_not_take_is_refused(remedy, example, t
 def test_inputs_are_not_scaled_by_no_rows():
     with pytest.raises(BadInput, match="there are no rows to measure"):
         Recipe(ScaleInputs()).apply(mlp(), example_input=torch.ones(3, 4), data=torch.ones(0, 4))
+
+
+@pytest.mark.parametrize("remedy", [ScaleInputs(), LSUV()], ids=str)
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (torch.ones(9, 3), r"torch.float32 \(9, 3\)"),
+        (TensorDataset(torch.ones(9, 4)), "TensorDataset"),
+    ],
+)
+def test_rows_that_the_network_does_not_take_are_refused(remedy, data, told):
+    with pytest.raises(BadInput, match=f"cannot be called with the training rows.*{told}"):
+        Recipe(remedy).apply(mlp(), example_input=torch.ones(3, 4), data=data)

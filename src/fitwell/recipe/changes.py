@@ -13,7 +13,7 @@ from torch import nn
 from fitwell import surgery
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Remedy
-from fitwell.recipe.fitting import check_that_all_ran, inspected, settled
+from fitwell.recipe.fitting import check_rows, check_that_all_ran, inspected, settled
 from fitwell.recipe.timing import faster, forward_time
 from fitwell.recipe.wording import place, words_of
 from fitwell.records import (
@@ -124,7 +124,7 @@ def operate(
             model,
             performed,
             seed=seed_of(remedy, seed),
-            rows=_rows(name, edits, example_input, data, measure=measure),
+            rows=_rows(model, name, edits, example_input, data, measure=measure),
             example=example_input,
             notes=said,
         )
@@ -144,7 +144,13 @@ def operate(
 
 
 def _rows(
-    remedy: str, edits: Iterable[Edit], example_input: object, data: object, *, measure: bool
+    model: nn.Module,
+    remedy: str,
+    edits: Iterable[Edit],
+    example_input: object,
+    data: object,
+    *,
+    measure: bool,
 ) -> object:
     """Return the rows to measure on: the training rows, or the example where that will do."""
     if measure and data is None and any(isinstance(edit, MeasureInputs) for edit in edits):
@@ -152,7 +158,11 @@ def _rows(
             f"{remedy} measures the training rows: give them as data=, as the network is called "
             "with them.\n  Recipe.apply(model, example_input=x[:8], data=x)"
         )
-    return example_input if data is None else data
+    if data is None:
+        return example_input
+    if measure and any(isinstance(edit, surgery.MEASURING) for edit in edits):
+        check_rows(model, data)
+    return data
 
 
 def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from fitwell import anatomy, surgery
 from fitwell.errors import BadInput, FitwellError, NotApplicable
+from fitwell.modules.rows import sample
 from fitwell.records import Anatomy, Edit
 
 _REFUSALS = (RuntimeError, AttributeError, TypeError, ValueError, LookupError)
@@ -32,6 +33,25 @@ def inspected(model: nn.Module, example_input: object) -> Anatomy:
             f"{_described(example_input)}.\n"
             f"  {type(error).__name__}: {error}\n"
             "  give a tensor, a tuple of positional arguments or a mapping of keyword arguments"
+        ) from error
+
+
+def check_rows(model: nn.Module, data: object) -> None:
+    """Refuse training rows that the network cannot be called with.
+
+    Raises:
+        BadInput: If two of them cannot be run; the network's own error is the cause.
+    """
+    try:
+        with anatomy.undisturbed(model), torch.no_grad():
+            anatomy.run(model, sample(data, 2))
+    except _REFUSALS as error:
+        raise BadInput(
+            "The network cannot be called with the training rows that were given as data=: "
+            f"{_described(data)}.\n"
+            f"  {type(error).__name__}: {error}\n"
+            "  give them as the network is called with them: a tensor, a tuple or a mapping of "
+            "tensors"
         ) from error
 
 

@@ -243,7 +243,8 @@ class Treated:
                 often as needed.
             loss_fn: The plain loss.
             factory: As for :meth:`optimizer`; must work without a learning rate, as
-                ``functools.partial(torch.optim.SGD, momentum=0.9)`` does.
+                ``functools.partial(torch.optim.SGD, momentum=0.9)`` does, and step without a
+                closure.
             low: First rate, in (0, high).
             high: Last rate, at most 1e6.
             steps: Number of rates, at least 2.
