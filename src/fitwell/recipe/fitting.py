@@ -12,6 +12,17 @@ from fitwell import anatomy, surgery
 from fitwell.errors import NotApplicable
 from fitwell.records import Anatomy, Edit
 
+MISFITS = (RuntimeError, AttributeError, TypeError, ValueError, IndexError)
+"""What a network raises whose parts no longer fit."""
+
+
+def misfit(remedy: str, error: Exception) -> NotApplicable:
+    """Return the refusal of a remedy after which the network does not run."""
+    return NotApplicable(
+        f"{remedy} does not fit this network: its own code relies on what would change.\n"
+        f"  {type(error).__name__}: {error}{_hint(error)}"
+    )
+
 
 def checked(
     model: nn.Module,
@@ -27,11 +38,8 @@ def checked(
         with anatomy.undisturbed(model), torch.no_grad():
             torch.backends.mha.set_fastpath_enabled(fast_path)
             anatomy.run(model, example_input)
-    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise NotApplicable(
-            f"{remedy} does not fit this network: its own code relies on what would change.\n"
-            f"  {type(error).__name__}: {error}{_hint(error)}"
-        ) from error
+    except MISFITS as error:
+        raise misfit(remedy, error) from error
     if after.outputs != before.outputs:
         raise NotApplicable(
             f"{remedy} does not fit this network: its output would go from "
