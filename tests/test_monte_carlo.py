@@ -182,3 +182,11 @@ def test_a_network_treated_by_dropout_is_unsure_where_it_has_seen_nothing():
         optimizer.step()
     near, far = (monte_carlo(net, torch.tensor([[at]])).deviation.item() for at in (0.5, 5.0))
     assert far > 2 * near
+
+
+def test_the_entropy_of_half_precision_outputs_is_that_of_the_same_numbers_in_single():
+    samples = monte_carlo(mlp().bfloat16(), X.bfloat16()).samples
+    assert samples.dtype == torch.bfloat16
+    half, single = MonteCarlo(samples), MonteCarlo(samples.float())
+    assert torch.equal(half.entropy(), single.entropy())
+    assert torch.equal(half.mutual_information(), single.mutual_information())

@@ -85,7 +85,7 @@ class MonteCarlo:
 
     def _log_probabilities(self, axis: int) -> Tensor:
         place = 1 + self._place(axis)
-        logits = self.samples
+        logits = self.samples.to(torch.promote_types(self.samples.dtype, torch.float32))
         if logits.shape[place] == 1:
             logits = torch.cat((torch.zeros_like(logits), logits), place)
         return logits.log_softmax(place)

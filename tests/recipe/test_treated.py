@@ -333,3 +333,10 @@ def test_modes_and_buffers_of_the_original_are_kept_in_the_copy():
     assert treated.model[0].training
     assert not treated.model[1].training
     assert treated.model[1].num_batches_tracked == 0
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    model = nn.Linear(3, 2)
+    treated = Recipe(ClipNorm()).apply(model, example_input=torch.ones(4, 3))
+    with pytest.raises(BadInput, match="holds no parameter of the treated model"):
+        treated.optimizer(lambda _: torch.optim.SGD(model.parameters(), lr=0.1))

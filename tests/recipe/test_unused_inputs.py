@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fitwell.recipe import Recipe
-from fitwell.remedies import L1
+from fitwell.remedies import L1, ScaleInputs
 
 
 def unused(model, example, *empty):
@@ -125,3 +125,25 @@ def test_a_long_list_is_cut_in_the_sentence():
     assert (
         treated.effects()[-1] == "L1 left 30 input features unused: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"
     )
+
+
+def test_a_feature_behind_scaled_inputs_keeps_its_place():
+    x = 5 * torch.randn(64, 4, generator=torch.Generator().manual_seed(0)) + 1
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    treated = Recipe(L1(), ScaleInputs()).apply(model, example_input=x, data=x)
+    with torch.no_grad():
+        treated.model.get_parameter("0.layer.weight")[COLUMN] = 0.0
+    assert treated.unused_inputs() == (2,)
+
+
+class PutsOutItsInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(x), x.view(-1, 4)
+
+
+def test_features_that_are_put_out_as_they_are_are_used():
+    assert unused(PutsOutItsInput(), torch.randn(5, 4), ("layer", "weight", ...)) == ()

@@ -239,7 +239,7 @@ def test_cells_and_other_networks_are_refused_with_the_reason():
     with pytest.raises(NotApplicable, match="cell is called once a step, and knows no sequence"):
         treated(Looped(), x=STEPS)
     plain = Recipe(Dropout(0.2, kind="plain"))
-    with pytest.raises(NotApplicable, match="no activation stands between the layers"):
+    with pytest.raises(NotApplicable, match="no activation to follow stands between"):
         plain.apply(Last(nn.LSTM(6, 3, batch_first=True)), example_input=STEPS)
 
 
@@ -287,3 +287,17 @@ def test_a_transformer_layer_gets_the_new_rate():
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(ThresholdError, match=r"rate must lie in \[0, 0.99\]"):
         Dropout(rate)
+
+
+class Loop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.step, self.act, self.out = nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(self.act(self.step(self.act(self.step(x)))))
+
+
+def test_an_activation_in_a_loop_is_named_as_the_reason():
+    with pytest.raises(NotApplicable, match=r"ReLU \(act\) works on the state of a loop"):
+        Recipe(Dropout()).apply(Loop(), example_input=torch.ones(4, 4))

@@ -121,3 +121,21 @@ def test_biases_and_normalisation_are_not_penalised(remedy):
 def test_a_strength_out_of_range_is_refused(remedy, strength):
     with pytest.raises(ThresholdError, match="strength"):
         remedy(strength)
+
+
+@pytest.mark.parametrize("remedy", [L1(0.5), L2(0.5), L2(0.5, decoupled=False)], ids=str)
+def test_a_parameter_group_of_biases_alone_is_not_penalised(remedy):
+    model = nn.Linear(3, 2)
+    treated = Recipe(remedy).apply(model, example_input=torch.ones(4, 3))
+    optimizer = treated.optimizer(
+        lambda _: torch.optim.SGD(
+            [{"params": [treated.model.weight]}, {"params": [treated.model.bias]}], lr=0.1
+        )
+    )
+    biases = treated.optimizer(lambda _: torch.optim.SGD([treated.model.bias], lr=0.1))
+    for each, steps in ((optimizer, 1), (biases, 2)):
+        each.zero_grad()
+        treated.model(torch.ones(4, 3)).sum().backward()
+        each.step()
+        assert torch.allclose(treated.model.bias, model.bias - 0.1 * 4 * steps)
+    assert not torch.allclose(treated.model.weight, model.weight - 0.1 * 4)

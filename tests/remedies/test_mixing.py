@@ -1,7 +1,9 @@
 """Mixup and CutMix mix rows and losses by one share, whatever the loss."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Generator, nn
 from torch.nn import functional as F
 
@@ -9,6 +11,7 @@ from fitwell.errors import BadInput, NotApplicable, ThresholdError
 from fitwell.interfaces import Mixed
 from fitwell.recipe import Recipe
 from fitwell.remedies import Augment, CutMix, LabelSmoothing, Mixup
+from fitwell.remedies.mixup import drawn_share
 from fitwell.testing import RemedyContract
 
 
@@ -269,3 +272,18 @@ def test_arguments_out_of_range_are_refused():
             remedy(0.0)
     with pytest.raises(BadInput, match="Unknown kind of data 'bag'"):
         CutMix(kind="bag")
+
+
+def test_a_small_alpha_mixes_little_and_shares_follow_their_distribution():
+    generator = torch.Generator().manual_seed(0)
+    small = torch.stack([drawn_share(1e-3, generator) for _ in range(500)])
+    assert ((small > 0.01) & (small < 0.99)).double().mean() < 0.03
+    assert 0.4 < small.mean() < 0.6
+    for alpha in (0.2, 1.0, 5.0):
+        shares = np.array([float(drawn_share(alpha, generator)) for _ in range(1000)])
+        assert kstest(shares, "beta", (alpha, alpha)).pvalue > 0.01
+
+
+def test_two_remedies_that_mix_rows_are_refused():
+    with pytest.raises(BadInput, match="Mixup and CutMix both mix the rows"):
+        Recipe(Mixup(), CutMix())

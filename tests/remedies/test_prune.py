@@ -236,3 +236,24 @@ def test_bad_arguments_are_refused():
             Prune(share)
     with pytest.raises(BadInput, match="Unknown importance 'size'"):
         Prune(0.3, "size")
+
+
+class ReadsMaps(nn.Module):
+    """In double precision, torch-pruning fails on what the recurrent layer is made of."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.steps = nn.Conv1d(3, 8, 3), nn.LSTM(8, 6, batch_first=True)
+        self.hidden, self.out = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        steps, _ = self.steps(self.maps(x).transpose(1, 2))
+        return self.out(torch.relu(self.hidden(steps[:, -1])))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_layer_that_cannot_be_followed_stays_and_the_others_are_pruned(dtype):
+    treated = prune(ReadsMaps().to(dtype), 0.5, x=torch.randn(4, 3, 9, dtype=dtype))
+    assert treated.model.hidden.out_features == 3
+    assert treated.model.maps.out_channels == 8
+    assert any("maps" in note for note in treated.changes.notes)

@@ -209,8 +209,11 @@ def followed(graph: Any, root: nn.Module) -> tuple[list[Part], str]:
             if not dependency.is_triggered_by(handler):
                 continue
             reached = indices
-            for mapping in dependency.index_mapping:
-                reached = reached if mapping is None else mapping(reached)
+            try:
+                for mapping in dependency.index_mapping:
+                    reached = reached if mapping is None else mapping(reached)
+            except FAILURES:
+                return [], "goes where torch-pruning cannot follow it"
             key = dependency.target, dependency.handler
             known = found.setdefault(key, {})
             fresh = [i for i in reached if i.idx not in known]

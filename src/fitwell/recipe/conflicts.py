@@ -81,7 +81,6 @@ def stand_ins(meeting: Meeting) -> Iterator[Conflict]:
     for names, what, instead in (
         (_CLIPS, "the second clips what the first has clipped already.", "Keep one of them."),
         (_NORMS, "each would normalise the same layers.", "Keep one of them."),
-        (_MIXERS, "rows that were mixed are mixed again.", "Keep one of them."),
     ):
         found = meeting.among(names)
         if len(found) > 1:
@@ -244,7 +243,10 @@ def conflicts_of(meeting: Meeting) -> tuple[Conflict, ...]:
 
 
 def refuse_impossible(remedies: Sequence[Remedy]) -> None:
-    """Refuse a remedy of a trained network together with what trains it, or draws it anew.
+    """Refuse remedies of which one undoes the other, or cannot take what the other returns.
+
+    A remedy of a trained network does not go with what trains it, or draws it anew. Rows that were
+    mixed have two targets, which no second remedy can mix.
 
     Raises:
         BadInput: If there are both; which, and what to do.
@@ -260,3 +262,9 @@ def refuse_impossible(remedies: Sequence[Remedy]) -> None:
                 f"{remedy} is for a trained network and does not go with {', '.join(others)}: "
                 f"train first, then apply Recipe({remedy}()) to the trained network."
             )
+    mixers = [type(remedy).__name__ for remedy in remedies if remedy.mixes]
+    if len(mixers) > 1:
+        raise BadInput(
+            f"{' and '.join(mixers)} both mix the rows of a batch, and rows are mixed once: keep "
+            "one of them."
+        )

@@ -11,7 +11,7 @@ from fitwell.records import Anatomy, Node, Role
 
 _KEEPING = frozenset(
     "identity flatten view reshape contiguous float to permute transpose batchnorm batchnorm1d "
-    "batchnorm2d batchnorm3d dropout dropout1d dropout2d dropout3d".split()
+    "batchnorm2d batchnorm3d dropout dropout1d dropout2d dropout3d standardize".split()
 )
 """Nodes that treat every feature by itself; layer norm is none, its mean is over all of them."""
 
@@ -42,7 +42,8 @@ def _readers(anatomy: Anatomy, source: int) -> Iterator[Node]:
     for node in anatomy.nodes:
         if source not in node.inputs:
             continue
-        if node.slug in _KEEPING:
+        # What nothing reads is put out, and so is every feature in it.
+        if node.slug in _KEEPING and anatomy.consumers(node):
             yield from _readers(anatomy, node.index)
         else:
             yield node

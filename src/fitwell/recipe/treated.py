@@ -89,10 +89,18 @@ class Treated:
             factory: Called with the parameters, as ``torch.optim.Adam`` or a function that makes
                 parameter groups of them, or an optimizer of some of them.
             options: Handed on to the factory.
+
+        Raises:
+            BadInput: If the optimizer holds no parameter of the treated model.
         """
         optimizer = factory(self.model.parameters(), **options)
         step = Step(self.recipe, self.model, self._tally, notice=self._notice)
         step.attach(optimizer)
+        if not step.holds:
+            raise BadInput(
+                "The optimizer holds no parameter of the treated model, and would train another: "
+                "make it of the parameters that the factory is given, or of treated.model."
+            )
         # An optimizer that takes over from an earlier one begins anew.
         self._steps = [earlier for earlier in self._steps if not earlier.holds <= step.holds]
         step.averages_buffers = not self._steps

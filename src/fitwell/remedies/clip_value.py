@@ -56,5 +56,7 @@ def clip_by_value(
     max_value: float,
 ) -> dict[str, Tensor]:
     """Cut every entry off at max_value in absolute value."""
+    if not gradients:
+        return {}
     low = torch._foreach_clamp_min(list(gradients.values()), -max_value)
     return dict(zip(gradients, torch._foreach_clamp_max(low, max_value), strict=True))

@@ -108,7 +108,7 @@ class Dropout(Remedy):
         wanted = {
             "spatial": "no hidden activation follows convolutions",
             "variational": "no recurrent layer of torch takes it",
-        }.get(self.kind, "no activation stands between the layers, and no dropout")
+        }.get(self.kind, "no activation to follow stands between the layers, and no dropout")
         reasons = "".join(f"\n  {reason}" for reason in self._refusals(anatomy))
         raise NotApplicable(
             f"No place for dropout found: {wanted}.\n"
@@ -180,7 +180,10 @@ class Dropout(Remedy):
                     yield Replace(layer.path, spec, keep=True)
 
     def _refusals(self, anatomy: Anatomy) -> Iterator[str]:
-        """Say of each recurrent layer why it takes no variational dropout."""
+        """Say of each activation of a loop, and of each recurrent layer, why it takes none."""
+        for node in (*hidden_activations(anatomy), *hidden_functions(anatomy)):
+            if self.kind != "variational" and is_recurrent(anatomy, node):
+                yield f"{node.kind} ({node.path or 'the network'}) works on the state of a loop"
         for layer in anatomy.of_role(Role.RECURRENT):
             if layer.call or self.kind not in ("auto", "variational"):
                 continue

@@ -74,6 +74,8 @@ def add_decay(
     strength: float,
 ) -> dict[str, Tensor]:
     """Add strength times the weight to every gradient."""
+    if not gradients:
+        return {}
     weights = [parameters[name] for name in gradients]
     added = torch._foreach_add(list(gradients.values()), weights, alpha=strength)
     return dict(zip(gradients, added, strict=True))
@@ -83,6 +85,8 @@ def decay(
     parameters: Mapping[str, Tensor], rate: float | Tensor, strength: float
 ) -> dict[str, Tensor]:
     """Shrink every value by the factor 1 - rate * strength, which never turns negative."""
+    if not parameters:
+        return {}
     factor = 1.0 - rate * strength
     values = list(parameters.values())
     if isinstance(factor, Tensor):

@@ -63,9 +63,11 @@ class Mixup(Remedy):
 
 def drawn_share(alpha: float, generator: Generator) -> Tensor:
     """Draw a number in [0, 1] from Beta(alpha, alpha)."""
-    two = torch.full((2,), alpha, dtype=torch.float64, device=generator.device)
-    drawn = torch._standard_gamma(two, generator=generator)
-    return drawn[0] / drawn.sum()
+    # Gamma(α) is Gamma(α + 1) U^(1/α); of a small α it would underflow, its logarithm does not.
+    two = torch.full((2,), alpha + 1.0, dtype=torch.float64, device=generator.device)
+    drawn = torch._standard_gamma(two, generator=generator).log()
+    drawn = drawn + two.new_empty(2).uniform_(generator=generator).log() / alpha
+    return torch.sigmoid(drawn[0] - drawn[1])
 
 
 def mix_rows(x: Tensor, y: Tensor, generator: Generator, alpha: float) -> tuple[Tensor, Mixed]:
