@@ -32,9 +32,9 @@ def test_every_public_name_tells_what_it_is():
 def test_the_remedies_are_pinned():
     assert set(remedies.REMEDIES) == {
         *("Activation", "AdaptiveClip", "Augment", "BatchNorm", "ClipNorm", "ClipValue"),
-        *("CutMix", "Dropout", "EarlyStopping", "GroupNorm", "Initialization", "L1", "L2"),
-        *("LabelSmoothing", "LayerNorm", "LearningRate", "Mixup", "PercentileClip", "Shrink"),
-        *("WeightAverage",),
+        *("CutMix", "Dropout", "EarlyStopping", "FoldBatchNorm", "GroupNorm", "Initialization"),
+        *("L1", "L2", "LSUV", "LabelSmoothing", "LayerNorm", "LearningRate", "Mixup"),
+        *("PercentileClip", "Prune", "ScaleInputs", "Shrink", "WeightAverage"),
     }
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from fitwell.cure.source import constructor, treated_source
 from fitwell.recipe import Recipe
-from fitwell.remedies import Augment, BatchNorm, ClipNorm, Dropout
+from fitwell.remedies import LSUV, Augment, BatchNorm, ClipNorm, Dropout, ScaleInputs, Shrink
 from fitwell.studies.training import EXAMPLE_ROWS, reproducible
 from fitwell.tasks import Data, Split, Task
 from fitwell.tasks.models import RowReader
@@ -46,8 +46,11 @@ def task_of(make, shape=(4,), classes=("a", "b", "c"), name="plain"):
 def written(task, recipe, folder):
     """Write treated.py beside weights of a treated network, import it, return both."""
     with reproducible(7):
-        example = task.data.train.x[:EXAMPLE_ROWS]
-        model = recipe.apply(task.make_model(), example_input=example, seed=7).model.eval()
+        rows, make = task.data.train.x, task.make_model
+        treated = recipe.apply(
+            make(), example_input=rows[:EXAMPLE_ROWS], make_model=make, data=rows, seed=7
+        )
+        model = treated.model.eval()
     torch.save(model.state_dict(), folder / "model.pt")
     file = folder / "treated.py"
     file.write_text(treated_source(task, recipe, seed=7, folder=folder))
@@ -95,6 +98,42 @@ def test_a_factory_in_a_users_file_is_imported_from_there(tmp_path, monkeypatch)
     task = task_of(partial(nets_of_mine.Net, width=6))
     module, model = written(task, RECIPE, tmp_path / "out")
     assert "mine/nets_of_mine.py" in (tmp_path / "out" / "treated.py").read_text()
+    assert_same(module, model, torch.randn(6, 4))
+
+
+SMALLER = Recipe(Shrink(0.5), ScaleInputs(), LSUV())
+
+
+def test_a_factory_of_the_package_is_called_with_other_arguments(tmp_path):
+    task = task_of(partial(RowReader, inputs=4, units=8, classes=3), (5, 4))
+    module, model = written(task, SMALLER, tmp_path)
+    assert model.rnn.layer.hidden_size == 4
+    assert "make_model(units=4)" in (tmp_path / "treated.py").read_text()
+    assert_same(module, model, torch.randn(6, 5, 4))
+
+
+def test_a_factory_in_a_users_file_is_called_with_other_arguments(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out").mkdir()
+    source = (
+        "from torch import nn\n\n\ndef net(width=8, depth=1):\n"
+        "    layers = [m for _ in range(depth) for m in (nn.Linear(width, width), nn.ReLU())]\n"
+        "    return nn.Sequential(nn.Linear(4, width), *layers, nn.Linear(width, 3))\n"
+    )
+    (tmp_path / "mine" / "sized_nets.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "mine"), *sys.path])
+    import sized_nets
+
+    for make in (sized_nets.net, partial(sized_nets.net, depth=2)):
+        module, model = written(task_of(make), SMALLER, tmp_path / "out")
+        assert model[0].layer.out_features == 4
+        assert_same(module, model, torch.randn(6, 4))
+
+
+def test_a_smaller_network_of_a_nameless_factory_is_written_down(tmp_path):
+    make = lambda width=8: nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))  # noqa: E731
+    module, model = written(task_of(make), SMALLER, tmp_path)
+    assert model[0].layer.out_features == 4
     assert_same(module, model, torch.randn(6, 4))
 
 

@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    Self,
+    TypeAlias,
+    final,
+)
 
-from fitwell.records import Anatomy, Edit, Finding, Quantity, RemedySpec, Trace
+from fitwell.records import Anatomy, Capacity, Edit, Finding, Quantity, Remake, RemedySpec, Trace
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -138,6 +148,21 @@ class Plain(NamedTuple):
     needs: tuple[Callable[..., Any], ...] = ()
 
 
+class Sizes(Protocol):
+    """What is known of the arguments of a factory that set the size of its network."""
+
+    def capacities(self) -> Sequence[Capacity]:
+        """Return these arguments, by measurement."""
+
+    def nearest(
+        self, wanted: Mapping[str, int], given: Mapping[str, int] | None = None
+    ) -> Mapping[str, int]:
+        """Return the nearest values with which the network still runs, beside those given."""
+
+    def shorter(self, name: str, layers: int) -> int | None:
+        """Return the largest value that leaves that many hidden layers at most."""
+
+
 SEAMS = (
     *("edit", "on_batch", "on_loss", "remember", "on_gradients"),
     *("after_update", "average", "rate_factor", "should_stop"),
@@ -178,6 +203,10 @@ class Remedy(ABC):
             NotApplicable: If it cannot serve this network; the message says why.
         """
         return ()
+
+    def remake(self, factory: Sizes) -> Remake | None:
+        """Return how the factory shall make the network, in place of :meth:`edit`; None to edit."""
+        return None
 
     def on_batch(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor | Mixed]:
         """Return the batch to train on; all randomness comes from ``generator``."""
@@ -233,6 +262,11 @@ class Remedy(ABC):
     def seams(cls) -> frozenset[str]:
         """Names of the seams that this remedy overrides."""
         return frozenset(n for n in SEAMS if getattr(cls, n) is not getattr(Remedy, n))
+
+    @property
+    def makes_anew(self) -> bool:
+        """Whether it may have the network made anew by its factory."""
+        return type(self).remake is not Remedy.remake
 
     @property
     def spec(self) -> RemedySpec:

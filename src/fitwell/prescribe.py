@@ -58,7 +58,12 @@ def _activation(facts: Facts) -> tuple[RemedySpec, ...]:
 
 
 def _for_first_weights(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (RemedySpec("Initialization"), *_norm(facts), *_activation(facts))
+    return (
+        RemedySpec("Initialization"),
+        *_norm(facts),
+        *_activation(facts),
+        RemedySpec("LSUV"),
+    )
 
 
 def _for_explosion(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:

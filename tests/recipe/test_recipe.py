@@ -14,6 +14,7 @@ from fitwell.records import RemedySpec
 from fitwell.remedies import (
     L1,
     L2,
+    LSUV,
     REMEDIES,
     Activation,
     AdaptiveClip,
@@ -24,6 +25,7 @@ from fitwell.remedies import (
     CutMix,
     Dropout,
     EarlyStopping,
+    FoldBatchNorm,
     GroupNorm,
     Initialization,
     LabelSmoothing,
@@ -31,6 +33,8 @@ from fitwell.remedies import (
     LearningRate,
     Mixup,
     PercentileClip,
+    Prune,
+    ScaleInputs,
     Shrink,
     WeightAverage,
 )
@@ -38,6 +42,7 @@ from fitwell.remedies.activation import KINDS
 from fitwell.remedies.augment import KINDS as KINDS_OF_DATA
 from fitwell.remedies.dropout import KINDS as KINDS_OF_DROPOUT
 from fitwell.remedies.initialization import SCHEMES
+from fitwell.remedies.prune import IMPORTANCES
 
 
 def numbers(low, high):
@@ -57,14 +62,18 @@ ANY_REMEDY = {
     CutMix: st.builds(CutMix, numbers(0, 10), st.sampled_from(["auto", "image", "signal"])),
     Dropout: st.builds(Dropout, numbers(0, 0.99), st.sampled_from(KINDS_OF_DROPOUT)),
     EarlyStopping: st.builds(EarlyStopping, st.integers(1, 999), numbers(0, 1e6)),
+    FoldBatchNorm: st.builds(FoldBatchNorm),
     GroupNorm: st.builds(
         GroupNorm, st.integers(1, 999), st.sampled_from(["fit", "skip"]), numbers(0, 1)
     ),
-    Initialization: st.builds(Initialization, st.sampled_from(SCHEMES)),
+    Initialization: st.builds(Initialization, st.sampled_from(SCHEMES), st.booleans()),
     L1: st.builds(L1, numbers(0, 1000)),
     L2: st.builds(L2, numbers(0, 1000), st.booleans()),
+    LSUV: st.builds(LSUV, numbers(0, 1), st.integers(1, 99)),
     LabelSmoothing: st.builds(LabelSmoothing, numbers(0, 1)),
     LayerNorm: st.builds(LayerNorm, numbers(0, 1)),
+    Prune: st.builds(Prune, numbers(0, 0.99), st.sampled_from(IMPORTANCES)),
+    ScaleInputs: st.builds(ScaleInputs),
     LearningRate: st.builds(
         LearningRate,
         numbers(0, 1000),
@@ -80,7 +89,13 @@ ANY_REMEDY = {
         WeightAverage, st.sampled_from(["ema", "swa"]), numbers(0, 0.999), st.integers(0, 99)
     ),
 }
-RECIPES = st.lists(st.sampled_from(list(ANY_REMEDY)), unique=True).flatmap(
+OF_TRAINED = {FoldBatchNorm, Prune}
+"""What does not go with a remedy of training."""
+KINDS_TOGETHER = st.one_of(
+    st.lists(st.sampled_from([kind for kind in ANY_REMEDY if kind not in OF_TRAINED]), unique=True),
+    st.lists(st.sampled_from(sorted(OF_TRAINED, key=str)), unique=True),
+)
+RECIPES = KINDS_TOGETHER.flatmap(
     lambda kinds: st.tuples(*(ANY_REMEDY[kind] for kind in kinds)).map(lambda r: Recipe(*r))
 )
 

@@ -2,6 +2,8 @@
 
 import builtins
 from dataclasses import dataclass
+from functools import partial
+from inspect import signature
 from typing import ClassVar
 
 import pytest
@@ -63,6 +65,16 @@ class Functional(nn.Module):
         return self.out(torch.tanh(self.b(x)))
 
 
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.block, self.out = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.enter(x))
+        return self.out(x + self.block(x))
+
+
 class Looped(nn.Module):
     def __init__(self):
         super().__init__()
@@ -103,6 +115,9 @@ CASES = {
     "steps": (Recurrent, (7, 3), "initialization+dropout(0.4)+augment(0.8)+clip_norm(0.1)"),
     "bag": (mlp, (6,), "augment(kind=bag)+activation(prelu)"),
     "functions": (Functional, (6,), "activation(elu)+batch_norm+initialization+dropout(0.2)"),
+    "levelled": (mlp, (6,), "scale_inputs+lsuv+activation(relu)"),
+    "scaled": (cnn, (1, 8, 8), "scale_inputs+batch_norm+lsuv(0.01, rounds=3)+clip_norm"),
+    "tied": (Residual, (6,), "shrink(0.5)+dropout(0.2)"),
     "clipped": (mlp, (6,), "percentile_clip(50, window=3)+l2(0.1, decoupled=False)+l1(0.01)"),
     "units": (unet, (1, 8, 8), "adaptive_clip(0.02)+l1(0.001)+augment(kind=image)"),
     "mixed": (mlp, (6,), "mixup(0.5)+label_smoothing+augment(kind=table)"),
@@ -148,10 +163,12 @@ def test_the_printed_code_gives_the_same_weights_and_the_same_training(case):
     torch.manual_seed(0)
     model, recipe = make(), Recipe.from_text(text)
     x, y = torch.randn(12, *shape), torch.arange(12) % 3
-    treated = recipe.apply(model, example_input=x, seed=5)
+    treated = recipe.apply(model, example_input=x, data=x, seed=5)
     printed = run(recipe.to_code(model, example_input=x, seed=5))
     state = torch.get_rng_state()
-    twin = printed["treat"](model)
+    twin = printed["treat"](
+        model, *([x] if "rows" in signature(printed["treat"]).parameters else [])
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert repr(twin) == repr(treated.model)
     assert_same(twin, treated.model)
@@ -281,3 +298,53 @@ def test_code_needs_no_example_where_the_first_layer_tells_the_input() -> None:
     model = nn.Sequential(nn.Linear(4, 6), nn.Sigmoid(), nn.Linear(6, 2))
     recipe = Recipe.from_text("activation+initialization")
     assert recipe.to_code(model) == recipe.to_code(model, example_input=torch.zeros(2, 4))
+
+
+def batch_normed():
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("text", ["fold_batch_norm", "prune(0.5)", "prune(0.3)+fold_batch_norm"])
+def test_the_printed_code_folds_and_prunes_a_trained_network(text):
+    model, x, recipe = batch_normed(), torch.randn(12, 6), Recipe.from_text(text)
+    model(x)
+    treated = recipe.apply(model, example_input=x)
+    treat = run(recipe.to_code(model, example_input=x))["treat"]
+    rows = [x] if "prune" in text else []
+    for twin in (treat(model, *rows), treat(model)):
+        assert repr(twin) == repr(treated.model)
+    assert_same(treat(model, *rows), treated.model)
+
+
+def test_without_rows_what_is_measured_keeps_its_first_values_for_weights_to_come():
+    model, x, recipe = mlp(), torch.randn(50, 6) + 3, Recipe.from_text("scale_inputs+lsuv")
+    treated = recipe.apply(model, example_input=x, data=x)
+    source = recipe.to_code(model, example_input=x)
+    twin = run(source)["treat"](model)
+    assert not twin[0].scale.mean.any()
+    assert "load trained weights afterwards" in source
+    twin.load_state_dict(treated.model.state_dict())
+    assert torch.equal(twin.eval()(x), treated.model.eval()(x))
+
+
+@dataclass
+class Sizes:
+    width: int = 8
+
+
+def sized(sizes=Sizes(), *, depth=2):  # noqa: B008  # a configuration as a default
+    layers = [m for _ in range(depth) for m in (nn.Linear(sizes.width, sizes.width), nn.Tanh())]
+    return nn.Sequential(nn.Linear(6, sizes.width), *layers, nn.Linear(sizes.width, 3))
+
+
+def test_the_printed_code_calls_the_factory_with_other_arguments():
+    make, x = partial(sized, depth=3), torch.randn(4, 6)
+    recipe = Recipe.from_text("shrink(0.5, layers=3)+activation(relu)")
+    treated = recipe.apply(make(), example_input=x, make_model=make, seed=5)
+    source = recipe.to_code(make(), example_input=x, make_model=make, seed=5)
+    assert 'make_model(depth=2, sizes=altered(make_model, "sizes", width=4))' in source
+    twin = run(source)["treat"](make(), make)
+    assert repr(twin) == repr(treated.model)
+    assert_same(twin, treated.model)
+    plain = Recipe.from_text("shrink(layers=3)").to_code(make(), example_input=x, make_model=make)
+    assert "make_model(depth=2" in plain

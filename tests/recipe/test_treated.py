@@ -94,6 +94,31 @@ def test_weights_of_the_untreated_model_load_under_their_new_names():
     assert "0.weight, 0.bias, 2.weight" in str(refusal.value)
 
 
+class Peeking(nn.Module):
+    """Reads a setting of its first layer, and nothing of the second."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.a(x)) / self.a.out_features
+        return self.out(torch.relu(self.b(x)))
+
+
+def test_a_layer_that_the_network_reads_is_left_and_the_others_are_treated():
+    model = Peeking()
+    treated = apply(BatchNorm(), model=model)
+    assert isinstance(treated.model.a, nn.Linear)
+    assert isinstance(treated.model.b.norm, nn.BatchNorm1d)
+    assert treated.changes.keys == {"b.weight": "b.layer.weight", "b.bias": "b.layer.bias"}
+    assert treated.changes.notes == (
+        "BatchNorm: a is left as it was: the network reads its .out_features.",
+    )
+    code = Recipe(BatchNorm()).to_code(model, example_input=X)
+    assert '"a"' not in code
+
+
 def test_clipping_acts_on_the_norm_over_all_groups_before_the_step():
     treated = apply(ClipNorm(0.01))
     optimizer = treated.optimizer(

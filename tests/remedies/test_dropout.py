@@ -40,6 +40,13 @@ def test_it_follows_every_hidden_activation_and_not_the_output():
     assert torch.equal(new.eval()(x), net.eval()(x))
 
 
+def test_it_stands_behind_a_batch_norm_that_follows_the_activation():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    new = Recipe(Dropout(0.3)).apply(net, example_input=torch.randn(4, 6)).model
+    assert isinstance(new[1], nn.ReLU)
+    assert [type(m) for m in new[2]] == [nn.BatchNorm1d, nn.Dropout]
+
+
 class Functional(nn.Module):
     def __init__(self, function):
         super().__init__()

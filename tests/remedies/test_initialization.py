@@ -164,3 +164,108 @@ def test_a_recurrent_layer_of_ours_is_drawn_gate_by_gate_and_keeps_its_gains():
         assert torch.allclose(block @ block.T, torch.eye(6), atol=1e-5)
     assert not treated[0].bias_ih_l0.any()
     assert (treated[0].gain_hh_l0 == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "sigma", "uniform"),
+    [
+        ("xavier_normal", sqrt(2 / (300 + 200)), False),
+        ("he_normal", sqrt(2 / 300), False),
+        ("he_uniform", sqrt(2 / 300), True),
+        ("lecun_normal", sqrt(1 / 300), False),
+    ],
+)
+def test_a_weight_that_counts_its_inputs_first_has_the_same_variance(scheme, sigma, uniform):
+    pytorch_utils = pytest.importorskip("transformers.pytorch_utils")
+    net = nn.Sequential(pytorch_utils.Conv1D(200, 300), nn.ReLU(), nn.Linear(200, 2))
+    weight = treated(net, torch.randn(2, 300), scheme)[0].weight
+    assert weight.shape == (300, 200)
+    check(weight, sigma, uniform=uniform)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in", "fan_out"),
+    [
+        (nn.Conv1d(30, 60, 5, groups=3), 50, 100),
+        (nn.Conv3d(8, 16, 3), 8 * 27, 16 * 27),
+        (nn.ConvTranspose1d(30, 60, 4, stride=2, groups=3), 20, 80),
+        (nn.ConvTranspose2d(20, 30, 3), 180, 270),
+    ],
+)
+def test_every_scheme_counts_the_inputs_and_outputs_of_convolutions(layer, fan_in, fan_out):
+    x = torch.randn(1, layer.in_channels, *(9 for _ in layer.kernel_size))
+    net = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    net(x)
+    for scheme, variance in (
+        *(("he_normal", 2 / fan_in), ("he_uniform", 2 / fan_in), ("lecun_normal", 1 / fan_in)),
+        *(("xavier_normal", 2 / (fan_in + fan_out)), ("xavier_uniform", 2 / (fan_in + fan_out))),
+    ):
+        new = treated(net, x, scheme)
+        check(new[0].weight, sqrt(variance), uniform=scheme.endswith("uniform"))
+
+
+def from_zero(model, x):
+    remedy = Initialization(zero_init_residual=True)
+    return Recipe(remedy).apply(model, example_input=x).model
+
+
+class Block(nn.Module):
+    def __init__(self, norm=True, wider=False):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.first, self.last = nn.BatchNorm1d(8), nn.BatchNorm1d(8) if norm else nn.Dropout(0.1)
+        self.short = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)) if wider else nn.Identity()
+
+    def forward(self, x):
+        return self.short(x) + self.last(self.b(self.first(self.a(x)).relu()))
+
+
+def test_residual_blocks_begin_as_the_identity():
+    x = torch.randn(5, 8)
+    net = nn.Sequential(Block(), Block(), nn.Linear(8, 2))
+    new = from_zero(net, x)
+    assert torch.equal(new[:2].eval()(x), x)
+    assert not new[0].last.weight.any()
+    assert new[0].first.weight.all()
+    new(x).sum().backward()
+    assert new[0].last.weight.grad.any()
+
+
+def test_the_branch_is_zeroed_and_not_the_shortcut_of_another_width():
+    new = from_zero(nn.Sequential(Block(wider=True), nn.Linear(8, 2)), torch.randn(5, 8))
+    assert not new[0].last.weight.any()
+    assert new[0].short[1].weight.all()
+
+
+def test_without_a_norm_the_last_layer_of_the_branch_is_zeroed():
+    x = torch.randn(5, 8)
+    new = from_zero(nn.Sequential(Block(norm=False), nn.Linear(8, 2)), x)
+    assert not new[0].b.weight.any()
+    assert new[0].a.weight.all()
+    assert torch.equal(new[:1].eval()(x), x)
+
+
+def test_transformer_layers_begin_as_the_identity():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, norm_first=True, batch_first=True)
+    x = torch.randn(3, 4, 8)
+    new = from_zero(nn.Sequential(layer, nn.Linear(8, 2)), x)
+    assert torch.allclose(new[0].eval()(x), x)
+
+
+def test_a_residual_network_of_transformers_begins_at_its_shortcuts():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[2, 2], num_labels=3
+    )
+    net = transformers.ResNetForImageClassification(config)
+    new = from_zero(net, {"pixel_values": torch.randn(2, 3, 32, 32)})
+    zero = {
+        n for n, m in new.named_modules() if isinstance(m, nn.BatchNorm2d) and not m.weight.any()
+    }
+    assert len(zero) == 4
+    assert all(name.endswith("layer.2.normalization") for name in zero)
+
+
+def test_a_network_without_residual_blocks_cannot_begin_them_at_zero():
+    with pytest.raises(NotApplicable, match="No residual block found"):
+        from_zero(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(2, 6))

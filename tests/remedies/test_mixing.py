@@ -238,7 +238,7 @@ UNSUITED = {
     "embedding": (nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(9, 2)), IDS, "an Emb"),
     "one_hot": (OneHot(), IDS, "whole numbers"),
     "keywords": (Bert(), {"input_ids": IDS, "attention_mask": IDS.clamp(max=1)}, "an Embedding"),
-    "one keyword": (Keyed(), {"values": torch.zeros(2, 3)}, "called with values"),
+    "one keyword": (Keyed(), {"values": torch.zeros(2, 3)}, "called by keyword, with values"),
     "two tensors": (Keyed(), (torch.zeros(2, 3), torch.ones(2, 3)), "are one tensor"),
 }
 

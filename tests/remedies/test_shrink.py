@@ -1,11 +1,16 @@
 """Networks become smaller where their widths are free, and only there."""
 
+import pickle
+from dataclasses import dataclass
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fitwell.errors import NotApplicable, ThresholdError
+from fitwell.anatomy import inspect
+from fitwell.errors import BadInput, NotApplicable, ThresholdError
 from fitwell.recipe import Recipe
 from fitwell.remedies import Shrink
 from fitwell.testing import RemedyContract
@@ -94,7 +99,7 @@ def test_a_view_with_its_size_written_out_is_refused():
         treated(Fixed())
 
 
-def test_concatenated_features_keep_their_width_and_are_named():
+def test_where_every_width_is_tied_all_that_belongs_together_shrinks():
     class Joined(nn.Module):
         def __init__(self):
             super().__init__()
@@ -103,8 +108,11 @@ def test_concatenated_features_keep_their_width_and_are_named():
         def forward(self, x):
             return self.out(torch.cat([self.a(x), self.b(x)], 1))
 
-    with pytest.raises(NotApplicable, match="a is tied to a width by cat"):
-        treated(Joined())
+    new = treated(Joined())
+    assert (new.a.out_features, new.b.out_features, new.out.in_features) == (2, 2, 4)
+    assert new.a.weight.abs().max() <= 6**-0.5
+    (edit,) = Shrink(0.5).edit(inspect(Joined(), X))
+    assert "a is tied to a width by cat" in edit.left
 
 
 def test_a_slice_of_the_units_keeps_its_layer_and_the_others_shrink():
@@ -161,3 +169,93 @@ def test_arguments_out_of_range_are_refused():
     for bad in ({"width": 0.0}, {"width": 1.5}, {"layers": -1}, {"layers": 1.5}):
         with pytest.raises(ThresholdError):
             Shrink(**bad)
+
+
+def stack(hidden=16, depth=3, *, classes=2, rate=1, kernel=3, words=50):
+    """A factory: of its whole numbers, two set the size."""
+    layers = [nn.Linear(6, hidden), nn.ReLU()]
+    layers += [m for _ in range(depth - 1) for m in (nn.Linear(hidden, hidden), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(hidden, classes))
+
+
+def remade(make, *args, x=X, **options):
+    torch.manual_seed(0)
+    recipe = Recipe(Shrink(*args, **options))
+    return recipe.apply(make(), example_input=x, make_model=make, seed=3)
+
+
+def test_the_factory_is_called_with_a_smaller_width():
+    result = remade(stack, 0.25)
+    assert repr(result.model) == repr(stack(4))
+    assert "forward: made anew by make_model(hidden=4)" in str(result.changes)
+    assert "forward: 690 parameters -> 78" in str(result.changes)
+    assert torch.equal(remade(stack, 0.25).model[0].weight, result.model[0].weight)
+    assert not torch.equal(result.model[0].weight, stack()[0].weight[:4])
+
+
+def test_the_factory_is_called_with_a_smaller_depth():
+    assert repr(remade(stack, 1.0, layers=1).model) == repr(stack(depth=1))
+    assert repr(remade(stack, 0.5, layers=2).model) == repr(stack(8, 2))
+
+
+def test_defaults_of_a_partial_are_arguments_too():
+    make = partial(stack, hidden=12, depth=2)
+    assert repr(remade(make, 0.5).model) == repr(stack(6, 2))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    width: int = 8
+    heads: int = 4
+
+
+class Attending(nn.Module):
+    def __init__(self, sizes=Sizes()):  # a configuration as a default
+        super().__init__()
+        self.enter = nn.Linear(6, sizes.width)
+        self.attend = nn.MultiheadAttention(sizes.width, sizes.heads, batch_first=True)
+        self.out = nn.Linear(sizes.width, 3)
+
+    def forward(self, x):
+        x = self.enter(x)
+        return self.out(x + self.attend(x, x, x)[0])
+
+
+def test_values_inside_a_configuration_are_found_and_the_nearest_that_runs_is_taken():
+    result = remade(Attending, 0.6, x=torch.randn(2, 5, 6))
+    assert (result.model.enter.out_features, result.model.attend.num_heads) == (4, 4)
+    assert "make_model(sizes.width=4)" in str(result.changes)
+
+
+def test_without_an_argument_that_serves_the_layers_are_edited():
+    for make in (lambda: stack(16), lambda classes=2: stack(16, classes=classes)):
+        new = remade(make, 0.5).model
+        assert [m.out_features for m in new if isinstance(m, nn.Linear)] == [8, 8, 8, 2]
+
+
+def test_a_factory_of_another_network_and_frozen_weights_are_not_made_anew():
+    with pytest.raises(BadInput, match="make_model makes another network than the one given"):
+        Recipe(Shrink()).apply(stack(8), example_input=X, make_model=stack)
+    net = stack()
+    net[0].requires_grad_(False)
+    with pytest.raises(NotApplicable, match="frozen"):
+        Recipe(Shrink()).apply(net, example_input=X, make_model=stack)
+
+
+def test_a_second_application_is_refused_also_after_saving():
+    new = pickle.loads(pickle.dumps(remade(stack, 0.5).model))
+    with pytest.raises(BadInput, match="Shrink was applied to this network before"):
+        treated(new)
+
+
+def test_a_transformer_is_made_anew_from_its_configuration():
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3}
+    config = transformers.ViTConfig(
+        image_size=16, patch_size=8, num_attention_heads=2, num_labels=3, **sizes
+    )
+    make = partial(transformers.ViTForImageClassification, config=config)
+    result = remade(make, 0.5, x={"pixel_values": torch.randn(2, 3, 16, 16)}, layers=7)
+    made = result.model.config
+    assert (made.hidden_size, made.intermediate_size, made.num_hidden_layers) == (8, 16, 1)
+    assert config.hidden_size == 16

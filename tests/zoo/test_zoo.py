@@ -90,7 +90,7 @@ class Bad(Remedy):
     def on_loss(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
         return loss / 0 if self.how == "loss" else loss
 
-    def on_gradients(self, gradients: Tensors, parameters: Tensors) -> Tensors:
+    def on_gradients(self, gradients: Tensors, parameters: Tensors, memory: Tensors) -> Tensors:
         if self.how == "stuck":
             return {name: torch.zeros_like(g) for name, g in gradients.items()}
         return gradients

@@ -6,9 +6,10 @@ shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
 from fitwell.anatomy.example import example_for
-from fitwell.anatomy.inspection import inspect, layer_facts, run, undisturbed
-from fitwell.anatomy.recorder import Recorder, tensors_in
+from fitwell.anatomy.inspection import inspect, layer_facts, undisturbed
+from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import ACTIVATION_NAMES, activation_name, is_normalization
+from fitwell.modules.rows import run, tensors_in
 
 __all__ = [
     "ACTIVATION_NAMES",

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fitwell.anatomy.recorder import Recorder, tensors_in
+from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import activation_name
+from fitwell.modules.rows import run, tensors_in
 from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
 
 
@@ -48,15 +49,6 @@ def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[None]:
                 for name, buffer in model.named_buffers():
                     if name in buffers and not torch.equal(buffer, buffers[name]):
                         buffer.copy_(buffers[name])
-
-
-def run(model: nn.Module, example_input: object) -> object:
-    """Call a model on a tensor, on a tuple of arguments, or on a mapping of keywords."""
-    if isinstance(example_input, Mapping):
-        return model(**example_input)
-    if isinstance(example_input, (tuple, list)):
-        return model(*example_input)
-    return model(example_input)
 
 
 def inspect(model: nn.Module, example_input: object) -> Anatomy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -26,25 +26,11 @@ from fitwell.anatomy.roles import (
     module_role,
     settings,
 )
+from fitwell.modules.rows import tensors_in
 from fitwell.records import Anatomy, Node, Role
 
 _NOT_THE_CALLER = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 """Folders whose lines are not those of a network: torch's, and the recorder's."""
-
-
-def tensors_in(value: object) -> Iterator[Tensor]:
-    """Yield the tensors in nested tuples, lists, mappings and dataclass-like outputs."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-    elif hasattr(value, "__dataclass_fields__"):
-        for name in value.__dataclass_fields__:
-            yield from tensors_in(getattr(value, name))
 
 
 @final
@@ -210,6 +196,7 @@ class Recorder:
             settings=made_with or {},
             order=order,
             source=_line_of_call() if made_with is None else "",
+            taken=tuple(taken[0].shape) if taken else (),
         )
         self._count[key] = node.call + 1
         self._nodes.append(node)

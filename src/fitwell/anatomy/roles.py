@@ -80,6 +80,9 @@ RESHAPING = frozenset(
 """Functions of shape alone: a gate is still a gate behind them."""
 
 
+STANDARDIZING = "Standardize"
+"""Name of the module of ours that scales inputs, in printed code too."""
+
 _SPELLINGS = re.compile(
     r"^(?:new|quick|fast|accurate|clipped|pytorch)?(\w+?)(?:tanh)?(?:activation)?$"
 )
@@ -146,7 +149,7 @@ def module_role(module: nn.Module) -> Role | None:
             return None if _does_more(module) else role
     if _is_transposed_linear(module):
         return Role.LAYER
-    if _is_own_normalization(module):
+    if _is_own_normalization(module) or type(module).__name__ == STANDARDIZING:
         return Role.NORMALIZATION
     if _own_activation(module):
         return Role.ACTIVATION

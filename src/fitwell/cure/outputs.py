@@ -73,9 +73,15 @@ def network(folder: Path, task: Task, arm: ArmRecord, run: RunRecord, *, device:
         return fit(task, Job(arm.recipe, run.seed, run.rate), device=device).model.cpu()
     with reproducible(run.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConflictWarning)
-        example = task.data.train.x[:EXAMPLE_ROWS]
-        recipe = Recipe(*arm.recipe)
-        model = recipe.apply(task.make_model(), example_input=example, seed=run.seed).model
+        rows = task.data.train.x
+        treated = Recipe(*arm.recipe).apply(
+            task.make_model(),
+            example_input=rows[:EXAMPLE_ROWS],
+            make_model=task.make_model,
+            data=rows,
+            seed=run.seed,
+        )
+        model = treated.model
     model.load_state_dict(torch.load(file, weights_only=True))
     return model.eval()
 

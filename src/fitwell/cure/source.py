@@ -16,18 +16,18 @@ import torch
 from torch import nn
 
 from fitwell.recipe import Recipe
+from fitwell.recipe.printing_treat import FACTORY
 from fitwell.studies.training import EXAMPLE_ROWS, reproducible
 from fitwell.tasks import Task
 
 _IMPORTS = ("import torch", "from pathlib import Path", "from torch import nn")
 
-_LOAD = '''HERE = Path(__file__).resolve().parent
+_HERE = "HERE = Path(__file__).resolve().parent\n"
 
-
-def load() -> nn.Module:
+_LOAD = '''def load() -> nn.Module:
     """Return the trained network, ready to predict."""
     with torch.random.fork_rng():
-        model = treat(make_model())
+        model = treat(make_model(){factory})
     model.load_state_dict(torch.load(HERE / "model.pt", weights_only=True))
     return model.eval()
 '''
@@ -68,6 +68,14 @@ def predict(rows) -> list:
     return load()(torch.as_tensor(rows, dtype={dtype})).tolist()
 '''
 
+_LOADED = """    file = HERE / {place!r}
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    sys.path.insert(0, str(file.resolve().parent))
+    spec.loader.exec_module(module)
+"""
+
 _UNKNOWN_FACTORY = '''def make_model() -> nn.Module:
     """Return the untreated network: the function that makes it could not be named here."""
     raise NotImplementedError("Write here how your network is made, as in your task's make_model.")
@@ -85,12 +93,24 @@ def treated_source(task: Task, recipe: Recipe, *, seed: int, folder: Path) -> st
     """
     with reproducible(seed):
         model = task.make_model()
-        code = recipe.to_code(model, example_input=task.data.train.x[:EXAMPLE_ROWS], seed=seed)
-    factory, imports = _factory(task.make_model, model, folder)
+        example = task.data.train.x[:EXAMPLE_ROWS]
+        code = recipe.to_code(model, example_input=example, make_model=task.make_model, seed=seed)
+        anew = FACTORY in code
+        if anew and _call(task.make_model) is None:
+            # Nobody else can call this factory: what it makes of the arguments is written down.
+            smaller = Recipe(*(remedy for remedy in recipe if remedy.makes_anew))
+            model = smaller.apply(
+                model, example_input=example, make_model=task.make_model, seed=seed
+            ).model
+    factory, imports = _factory(task.make_model, model, folder, anew=anew)
     predict = _predict(task)
     if task.data.preprocess is not None:
         imports = [*imports, "import json", "from fitwell.tasks import Preprocess"]
-    return _with_imports(code, [*_IMPORTS, *imports], [factory, _LOAD, predict])
+    return _with_imports(
+        code,
+        [*_IMPORTS, *imports],
+        [_HERE, factory, _LOAD.format(factory=", make_model" if anew else ""), predict],
+    )
 
 
 def _predict(task: Task) -> str:
@@ -105,15 +125,28 @@ def _predict(task: Task) -> str:
 
 
 def _factory(
-    make: Callable[[], nn.Module], model: nn.Module, folder: Path
+    make: Callable[[], nn.Module], model: nn.Module, folder: Path, *, anew: bool = False
 ) -> tuple[str, list[str]]:
-    """Return the source of ``make_model`` and the imports that it needs."""
+    """Return the source of ``make_model`` and the imports that it needs.
+
+    Args:
+        make: The factory.
+        model: What it makes.
+        folder: Where the source will stand.
+        anew: Whether ``make_model`` is called with other arguments too.
+    """
+    called = _call(make)
+    if anew and called:
+        return _open_factory(*called, folder)
     expression = constructor(model)
     if expression is not None:
-        body = f'    """Return the untreated network."""\n    return {expression}\n'
+        what = (
+            "network, as its factory makes it for these arguments" if anew else "untreated network"
+        )
+        body = f'    """Return the {what}."""\n    return {expression}\n'
         imports = ["from collections import OrderedDict"] if "OrderedDict" in expression else []
-        return f"def make_model() -> nn.Module:\n{body}", imports
-    called = _call(make)
+        imports += ["from typing import Any"] if anew else []
+        return f"def make_model({'**other: Any' if anew else ''}) -> nn.Module:\n{body}", imports
     if called is None:
         return _UNKNOWN_FACTORY, []
     module, name, arguments = called
@@ -125,15 +158,28 @@ def _factory(
     place = os.path.relpath(file.resolve(), folder.resolve())
     body = (
         f'    """Return the untreated network, made by {file.name}."""\n'
-        f"    file = HERE / {place!r}\n"
-        "    spec = importlib.util.spec_from_file_location(file.stem, file)\n"
-        "    module = importlib.util.module_from_spec(spec)\n"
-        "    sys.modules[file.stem] = module\n"
-        "    sys.path.insert(0, str(file.resolve().parent))\n"
-        "    spec.loader.exec_module(module)\n"
+        f"{_LOADED.format(place=place)}"
         f"    return module.{name}({arguments})\n"
     )
     return f"def make_model() -> nn.Module:\n{body}", ["import importlib.util", "import sys"]
+
+
+def _open_factory(module: str, name: str, arguments: str, folder: Path) -> tuple[str, list[str]]:
+    """Return source in which ``make_model`` is the factory itself, and the imports it needs."""
+    file = Path(sys.modules[module].__file__ or "")
+    start, imports = "", [f"from {module} import {name.split('.')[0]}"]
+    if not _installed(file):
+        place = os.path.relpath(file.resolve(), folder.resolve())
+        start = (
+            f'def theirs() -> Any:\n    """Return the module {file.name}."""\n'
+            f"{_LOADED.format(place=place)}    return module\n\n\n"
+        )
+        name = f"theirs().{name}"
+        imports = ["import importlib.util", "import sys", "from typing import Any"]
+    if arguments:
+        name = f"partial({name}, {arguments})"
+        imports.append("from functools import partial")
+    return f"{start}make_model = {name}\n", imports
 
 
 def constructor(module: nn.Module, indent: int = 4) -> str | None:

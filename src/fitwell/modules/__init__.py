@@ -1,7 +1,8 @@
-"""Modules that torch lacks: plain torch, no line of fitwell in them.
+"""Modules that torch lacks, and functions that change networks: plain torch, nothing of fitwell.
 
-A treated network may hold them. Each is one file that imports torch and the standard library alone,
-so that printed code can carry its source along.
+A treated network may hold the modules. Each file imports torch, the standard library and other
+files of this folder alone, so that printed code can carry its source along. Only
+:mod:`fitwell.modules.pruning` needs more: torch-pruning, when it is called.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from types import MappingProxyType
 from torch import nn
 
 from fitwell.modules.recurrent import Recurrent, RecurrentCell
+from fitwell.modules.standardize import Standardize
 
 MODULES: Mapping[str, type[nn.Module]] = MappingProxyType(
-    {module.__name__: module for module in (Recurrent, RecurrentCell)}
+    {module.__name__: module for module in (Recurrent, RecurrentCell, Standardize)}
 )
 """Every module of ours by its name."""

@@ -18,7 +18,7 @@ from fitwell.patch.places import Subject, concerned, disagreements, origin_of, u
 from fitwell.patch.rewriting import Rewriter
 from fitwell.patch.sketch import Sketch, sketched
 from fitwell.patch.spots import Inexpressible, Step
-from fitwell.records import Edit, Initialize, ReplaceCall
+from fitwell.records import Initialize, ReplaceCall, SourceEdit
 
 
 @final
@@ -71,7 +71,7 @@ class Written:
     """
 
     sketch: Sketch
-    done: Sequence[tuple[Step, Edit]]
+    done: Sequence[tuple[Step, SourceEdit]]
     failed: Sequence[tuple[Step, str]]
     names: Names
     rewriter: Rewriter

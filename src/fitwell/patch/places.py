@@ -15,7 +15,7 @@ from fitwell.patch.rewriting import Rewriter
 from fitwell.patch.sketch import Sketch
 from fitwell.patch.source import Source
 from fitwell.patch.spots import Inexpressible, Spot, Step
-from fitwell.records import Edit, Initialize, InsertAfter, ReplaceCall
+from fitwell.records import Initialize, InsertAfter, ReplaceCall, SourceEdit
 
 
 @final
@@ -117,7 +117,7 @@ def _common(sketch: Sketch, steps: Sequence[Step], spots: Sequence[Spot]) -> Ite
             yield remedy
 
 
-def _content(edit: Edit, spot: Spot) -> str:
+def _content(edit: SourceEdit, spot: Spot) -> str:
     """Return what an edit does, apart from where; a size that the layer sets is no own number."""
     match edit:
         case InsertAfter(_, name, module):

@@ -12,8 +12,12 @@ from fitwell import surgery
 from fitwell.errors import NotApplicable
 from fitwell.interfaces import Remedy
 from fitwell.recipe.changes import operate
-from fitwell.records import Edit
+from fitwell.records import SourceEdit
 
+MEASURED = (
+    "changes weights by what is measured on the network, which source cannot say: "
+    "apply the recipe to the network"
+)
 IN_THE_LOOP = "belongs to the training loop, not to the class: --loop PATH writes it"
 
 
@@ -27,7 +31,7 @@ class Plan:
         refused: Remedies that cannot serve it, or that are no matter of a class, each with why.
     """
 
-    edits: Sequence[tuple[str, Edit, str]]
+    edits: Sequence[tuple[str, SourceEdit, str]]
     refused: Sequence[tuple[Remedy, str]]
 
 
@@ -42,18 +46,24 @@ def planned(model: nn.Module, remedies: Iterable[Remedy], *, example_input: obje
         example_input: What the network can be called with.
     """
     treated = surgery.copy_of(model)
-    edits: list[tuple[str, Edit, str]] = []
+    edits: list[tuple[str, SourceEdit, str]] = []
     refused: list[tuple[Remedy, str]] = []
     for remedy in remedies:
         attempt = surgery.copy_of(treated)
         try:
-            changes, operations = operate(attempt, [remedy], example_input=example_input, seed=0)
+            changes, operations = operate(
+                attempt, [remedy], example_input=example_input, seed=0, measure=False
+            )
         except NotApplicable as error:
             refused.append((remedy, " ".join(str(error).split())))
+            continue
+        whole = [(o.remedy, edit) for o in operations for edit in o.edits]
+        done = [(name, edit) for name, edit in whole if isinstance(edit, SourceEdit)]
+        if len(done) < len(whole):
+            refused.append((remedy, MEASURED))
             continue
         if remedy.seams() - {"edit"}:
             refused.append((remedy, IN_THE_LOOP))
         treated = attempt
-        done = [(o.remedy, edit) for o in operations for edit in o.edits]
         edits += [(n, e, str(c)) for (n, e), c in zip(done, changes.items, strict=True)]
     return Plan(edits, refused)

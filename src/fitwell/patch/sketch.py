@@ -16,13 +16,13 @@ from torch import nn
 from fitwell.patch.spots import Inexpressible, Key, Spot, Step
 from fitwell.records import (
     Configure,
-    Edit,
     Initialize,
     InsertAfter,
     InsertBefore,
     ModuleSpec,
     Replace,
     ReplaceCall,
+    SourceEdit,
 )
 from fitwell.surgery import LAYER
 
@@ -84,7 +84,7 @@ class Sketch:
                 at = self._spots[id(at.children[name])]
         return ".".join([*names, LAYER] if inner and spot.is_wrapped else names)
 
-    def perform(self, step: Step) -> Edit:
+    def perform(self, step: Step) -> SourceEdit:
         """Note what a step does, and return its edit with the path that it has in this sketch.
 
         Raises:
@@ -175,7 +175,7 @@ def _replaced(spot: Spot, module: ModuleSpec) -> None:
 
 
 def steps_of(
-    model: nn.Module, planned: Iterable[tuple[str, Edit, str]]
+    model: nn.Module, planned: Iterable[tuple[str, SourceEdit, str]]
 ) -> tuple[list[Step], list[tuple[Step, str]]]:
     """Number the edits of a plan and find the spot of each.
 
@@ -209,16 +209,16 @@ def _is_so_already(step: Step, spot: Spot) -> bool:
     return setting and isinstance(spot.made, nn.Module) and not spot.arguments
 
 
-def _path(edit: Edit) -> str:
+def _path(edit: SourceEdit) -> str:
     return edit.parameter.rpartition(".")[0] if isinstance(edit, Initialize) else edit.path
 
 
 def sketched(
     model: nn.Module, steps: Iterable[Step]
-) -> tuple[Sketch, list[tuple[Step, Edit]], list[tuple[Step, str]]]:
+) -> tuple[Sketch, list[tuple[Step, SourceEdit]], list[tuple[Step, str]]]:
     """Return the sketch after some steps, the steps with their edits, and those that failed."""
     sketch = Sketch(model)
-    done: list[tuple[Step, Edit]] = []
+    done: list[tuple[Step, SourceEdit]] = []
     failed: list[tuple[Step, str]] = []
     for step in steps:
         try:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, final
 
 from torch import nn
 
-from fitwell.records import Edit, ModuleSpec
+from fitwell.records import ModuleSpec, SourceEdit
 from fitwell.surgery import LAYER
 
 Key: TypeAlias = str | int
@@ -38,7 +38,7 @@ class Step:
 
     number: int
     remedy: str
-    edit: Edit
+    edit: SourceEdit
     words: str
     spot: Key = ""
     inner: bool = False

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import final
+from weakref import ref
 
 import torch
 from torch import nn
 
 from fitwell import anatomy, surgery
-from fitwell.errors import NotApplicable, in_range
+from fitwell.errors import BadInput, FitwellError, NotApplicable, in_range
 from fitwell.interfaces import Remedy
+from fitwell.recipe.fitting import MISFITS, check_that_all_ran, misfit, settled
+from fitwell.recipe.timing import faster, forward_time
+from fitwell.recipe.wording import place, words_of
 from fitwell.records import (
-    Anatomy,
     Change,
     Configure,
     Edit,
+    FoldNorm,
     Initialize,
     InsertAfter,
     InsertBefore,
-    ModuleSpec,
+    LevelOutputs,
+    MeasureInputs,
+    PruneUnits,
+    Remake,
     Replace,
     ReplaceCall,
 )
@@ -37,13 +44,16 @@ class Changes:
     Args:
         items: Every change, in words, in order.
         keys: The ``state_dict`` keys that moved: old name to new name.
+        notes: What was measured, each a sentence that begins with the name of the remedy.
     """
 
     items: tuple[Change, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join(str(item) for item in self.items) or "nothing was changed"
+        lines = [*(str(item) for item in self.items), *self.notes]
+        return "\n".join(lines) or "nothing was changed"
 
 
 @final
@@ -56,8 +66,19 @@ class Operation:
     seed: int
 
 
+def seed_of(remedy: Remedy, seed: int) -> int:
+    """Return the seed of the edits of a remedy in a run."""
+    return seed * _SEEDS_OF_A_RUN + int(remedy.stage)
+
+
 def operate(
-    model: nn.Module, remedies: Iterable[Remedy], *, example_input: object, seed: int
+    model: nn.Module,
+    remedies: Iterable[Remedy],
+    *,
+    example_input: object,
+    data: object = None,
+    seed: int = 0,
+    measure: bool = True,
 ) -> tuple[Changes, tuple[Operation, ...]]:
     """Treat a copy of a model in place, one remedy after the other.
 
@@ -68,13 +89,18 @@ def operate(
         model: A copy of the user's model; it is changed.
         remedies: What to do, in order.
         example_input: What the model can be called with.
+        data: Training rows, as the model is called with them; of at most 1,024 is measured.
         seed: Seed of new weights, in [0, 1e12].
+        measure: Whether edits that measure the training rows, and the time of a forward pass, are
+            performed; else weights and scales keep what they begin with.
 
     Raises:
         NotApplicable: If a remedy cannot serve this network.
+        BadInput: If a remedy measures the training rows, and there are none.
     """
     in_range("seed", seed, 0, 1e12)
     items: list[Change] = []
+    notes: list[str] = []
     keys = {key: key for key in model.state_dict()}
     done: list[Operation] = []
     editing = [remedy for remedy in remedies if "edit" in remedy.seams()]
@@ -87,26 +113,66 @@ def operate(
         edits = _possible(model, edits, example_input)
         if not edits:
             continue
-        operation = Operation(name, edits, seed * _SEEDS_OF_A_RUN + int(remedy.stage))
-        modules = list(model.modules())
-        moved = surgery.perform(model, edits, seed=operation.seed, rows=example_input)
+        performed = [e for e in edits if measure or not isinstance(e, surgery.MEASURING)]
+        timed = measure and any(isinstance(e, (FoldNorm, PruneUnits)) for e in edits)
+        slow = forward_time(model, example_input) if timed else 0.0
+        modules = [ref(module) for module in model.modules()]
+        state = {key: ref(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
+        said: list[str] = []
+        rows = _rows(name, edits, example_input, data, measure=measure)
+        try:
+            surgery.perform(
+                model,
+                performed,
+                seed=seed_of(remedy, seed),
+                rows=rows,
+                example=example_input,
+                notes=said,
+            )
+        except FitwellError:
+            raise
+        except MISFITS as error:
+            raise misfit(name, error) from error
+        after, edits, left = settled(model, name, edits, example_input=example_input, before=before)
+        moved = surgery.moved_keys(state, model.state_dict(keep_vars=True))
         keys = {old: moved.get(new, new) for old, new in keys.items()}
-        after = _checked(model, name, example_input=example_input, before=before)
-        _check_that_all_ran(model, name, modules, after)
-        items += [Change(name, _place(edit) or "forward", _words(edit, before)) for edit in edits]
-        done.append(operation)
+        check_that_all_ran(model, name, modules, after)
+        places = [said for edit in edits for said in words_of(edit, before, after)]
+        items += [Change(name, where, what) for where, what in places]
+        if timed:
+            said.append(faster(slow, forward_time(model, example_input)))
+        notes += [f"{name}: {sentence}" for sentence in (*said, *left)]
+        done.append(Operation(name, edits, seed_of(remedy, seed)))
         before = after
     moved = {old: new for old, new in keys.items() if old != new}
-    return Changes(tuple(items), moved), tuple(done)
+    return Changes(tuple(items), moved, tuple(notes)), tuple(done)
+
+
+def _rows(
+    remedy: str, edits: Iterable[Edit], example_input: object, data: object, *, measure: bool
+) -> object:
+    """Return the rows to measure on: the training rows, or the example where that will do."""
+    if measure and data is None and any(isinstance(edit, MeasureInputs) for edit in edits):
+        raise BadInput(
+            f"{remedy} measures the training rows: give them as data=, as the network is called "
+            "with them.\n  Recipe.apply(model, example_input=x[:8], data=x)"
+        )
+    return example_input if data is None else data
 
 
 def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
     """Leave out what would change frozen weights, or what they are learned to put out."""
-    kept = tuple(edit for edit in edits if not _concerns_frozen(model, edit))
-    frozen = list(dict.fromkeys(_place(edit) for edit in edits if edit not in kept))
+    kept = tuple(
+        replace(edit, paths=tuple(path for path in edit.paths if _is_trained(model, path)))
+        if isinstance(edit, LevelOutputs)
+        else edit
+        for edit in edits
+        if not _concerns_frozen(model, edit)
+    )
+    frozen = list(dict.fromkeys(place(edit) for edit in edits if edit not in kept))
     # What keeps its weights is swapped place by place; what does not must fit its neighbours.
     replaced = [
-        _place(edit)
+        place(edit)
         for edit in edits
         if edit not in kept and isinstance(edit, Replace) and not edit.keep
     ]
@@ -134,7 +200,10 @@ def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:
     """Whether an edit draws, replaces or normalises weights that take no gradient."""
     if isinstance(edit, Initialize):
         return not model.get_parameter(edit.parameter).requires_grad
-    if isinstance(edit, Configure):
+    if isinstance(edit, (LevelOutputs, PruneUnits)):
+        drawn = edit.paths if isinstance(edit, LevelOutputs) else ("",) if edit.fresh else ()
+        return bool(drawn) and not any(_is_trained(model, path) for path in drawn)
+    if isinstance(edit, (Configure, MeasureInputs, FoldNorm, Remake)):
         return False
     old = model.get_submodule(edit.path)
     if isinstance(edit, (InsertAfter, InsertBefore, ReplaceCall)):
@@ -146,95 +215,5 @@ def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:
     return bool(own) and not any(parameter.requires_grad for parameter in own)
 
 
-def _checked(
-    model: nn.Module,
-    remedy: str,
-    *,
-    example_input: object,
-    before: Anatomy,
-) -> Anatomy:
-    """Return the anatomy after the edits, if the network still runs and its output fits."""
-    try:
-        after = anatomy.inspect(model, example_input)
-        fast_path = torch.backends.mha.get_fastpath_enabled()
-        with anatomy.undisturbed(model), torch.no_grad():
-            torch.backends.mha.set_fastpath_enabled(fast_path)
-            anatomy.run(model, example_input)
-    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise NotApplicable(
-            f"{remedy} does not fit this network: its own code relies on what would change.\n"
-            f"  {type(error).__name__}: {error}{_hint(error)}"
-        ) from error
-    if after.outputs != before.outputs:
-        raise NotApplicable(
-            f"{remedy} does not fit this network: its output would go from "
-            f"{_shapes(before)} to {_shapes(after)}."
-        )
-    return after
-
-
-def _shapes(found: Anatomy) -> str:
-    return ", ".join(str(shape) for shape in found.outputs)
-
-
-def _hint(error: Exception) -> str:
-    """Say what to do where a forward reads an attribute of a layer that became a sequence."""
-    if not isinstance(error, AttributeError) or not isinstance(error.obj, nn.Sequential):
-        return ""
-    children = ", ".join(str(child) for child in error.obj.children())
-    return (
-        f"\n  forward() reads .{error.name} of a layer, which would stand inside a sequence: "
-        f"{children}\n"
-        "  call the layer instead of reading its parameters, or write the new module into forward()"
-    )
-
-
-def _check_that_all_ran(
-    model: nn.Module, remedy: str, modules: Sequence[nn.Module], after: Anatomy
-) -> None:
-    """Refuse a change that put modules where they never run."""
-    known = {id(module) for module in modules}
-    ran = {node.path for node in after.nodes if not node.functional}
-    for module in model.modules():
-        if id(module) in known or isinstance(module, nn.Sequential):
-            continue
-        paths = surgery.module_paths(model, module)
-        if ran.isdisjoint(paths):
-            raise NotApplicable(
-                f"{remedy} would have no effect: {module} at {paths[0]} never runs."
-            )
-
-
-def _place(edit: Edit) -> str:
-    return edit.parameter if isinstance(edit, Initialize) else edit.path
-
-
-def _words(edit: Edit, before: Anatomy) -> str:
-    """Say in words what an edit does."""
-    nodes = {node.path: node for node in before.nodes if not node.functional}
-    match edit:
-        case Replace(path, module, _) if path in nodes:
-            kind = nodes[path].kind
-            old = ModuleSpec(kind, _told(nodes[path].settings, module), own=not hasattr(nn, kind))
-            return f"{old} -> {module}"
-        case Replace(_, module, _):
-            return f"replaced by {module}"
-        case InsertBefore(_, _, module):
-            return f"preceded by {module}"
-        case ReplaceCall(_, function, _, module):
-            what = f"followed by {module}" if edit.follow else f"-> {module}"
-            return f"{function} at {edit.source.rpartition('/')[2]} {what}"
-        case InsertAfter(_, _, module):
-            return f"followed by {module}"
-        case Configure(path, attribute, value):
-            old_value = nodes[path].settings.get(attribute) if path in nodes else None
-            return f"{attribute} {old_value} -> {value}"
-        case Initialize():
-            args = ", ".join(f"{k}={v!r}" for k, v in edit.args.items())
-            rows = f" in rows {edit.rows[0]} to {edit.rows[1] - 1}" if edit.rows else ""
-            return f"filled by {edit.function}({args}){rows}"
-
-
-def _told(settings: Mapping[str, object], module: ModuleSpec) -> dict[str, object]:
-    """The settings that a new module names too."""
-    return {name: settings[name] for name in module.args if name in settings}
+def _is_trained(model: nn.Module, path: str) -> bool:
+    return all(p.requires_grad for p in model.get_submodule(path).parameters())

@@ -92,7 +92,7 @@ def sentences(
     ]
     if any(isinstance(remedy, L1) for remedy in recipe):
         said += _of_inputs(unused_inputs(model, anatomy))
-    return tuple(said)
+    return (*said, *changes.notes)
 
 
 def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally) -> list[str]:

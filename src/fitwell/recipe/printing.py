@@ -14,7 +14,8 @@ from fitwell.interfaces import Plain, Remedy
 from fitwell.recipe import printed
 from fitwell.recipe.changes import Operation
 from fitwell.recipe.layout import Layout
-from fitwell.recipe.printing_edits import files_of, helpers_of, line_of, split_source
+from fitwell.recipe.printing_edits import files_of, helpers_of, split_source
+from fitwell.recipe.printing_treat import arguments_of, treat_source
 from fitwell.recipe.printing_usage import usage_of
 
 _HEADER = '''"""Plain PyTorch for the recipe {recipe}."""
@@ -104,6 +105,7 @@ def source_of(
     operations: Sequence[Operation],
     *,
     layout: Layout,
+    example_input: object = None,
     seed: int,
 ) -> str:
     """Return a module of plain PyTorch that does what the remedies do.
@@ -112,6 +114,7 @@ def source_of(
         remedies: The remedies of a recipe, in order.
         operations: Their edits to the network at hand.
         layout: What the seams need to know of the treated network's parameters.
+        example_input: What the network can be called with, for code that has to call it.
         seed: Seed of what is random in the batches, for the usage at the end.
 
     Raises:
@@ -132,7 +135,7 @@ def source_of(
     parts = _names(layout, {r for found in plain.values() for r, _ in found})
     parts += [body for _, body in files]
     parts += [_source(function) for function in dict.fromkeys((*helpers_of(edits), *functions))]
-    parts.append(_treat(operations))
+    parts.append(treat_source(operations, example_input))
     parts += [_seam(name, found, memories, layout) for name, found in plain.items() if found]
     if mixes:
         parts = [part.replace("tuple[Tensor, Tensor]", "tuple[Tensor, Mixed]") for part in parts]
@@ -140,7 +143,7 @@ def source_of(
         parts.append(_source(printed.Best))
     acts = {seam for seam, found in plain.items() if found}
     acts |= {name for name, there in (("mixes", mixes), ("remember", memories)) if there}
-    parts.append(usage_of(acts, seed))
+    parts.append(usage_of(acts, seed, arguments_of(edits)))
     head = _HEADER.format(recipe=recipe) + _merged([line for lines, _ in files for line in lines])
     text = "\n\n".join(part.strip("\n") + "\n" for part in (head, *parts))
     return _without_unused_imports(text)
@@ -178,23 +181,6 @@ def _names(layout: Layout, remedies: Collection[Remedy]) -> list[str]:
 def _set_of(variable: str, names: Collection[str]) -> str:
     lines = "".join(f"    {json.dumps(name)},\n" for name in sorted(names))
     return f"{variable} = {{\n{lines}}}\n" if names else f"{variable}: set[str] = set()\n"
-
-
-def _treat(operations: Sequence[Operation]) -> str:
-    lines = [
-        "def treat(model: nn.Module) -> nn.Module:",
-        '    """Return a treated copy of a model; the global random state is left as it was."""',
-        "    model = copy.deepcopy(model)",
-    ]
-    if operations:
-        lines += [
-            "    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})",
-            "    with torch.random.fork_rng(devices=devices), torch.no_grad():",
-        ]
-    for operation in operations:
-        lines.append(f"        torch.manual_seed({operation.seed})")
-        lines += [f"        {line_of(edit)}" for edit in operation.edits]
-    return "\n".join([*lines, "    return model", ""])
 
 
 def _seam(

@@ -5,20 +5,26 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch
 from types import ModuleType
 from typing import Any
 
-from fitwell.modules import MODULES, tracing
+from fitwell.modules import MODULES, folding, lsuv, pruning, remaking, standardize, tracing
 from fitwell.recipe import printed
 from fitwell.records import (
     Configure,
     Edit,
+    FoldNorm,
     Initialize,
     InsertAfter,
     InsertBefore,
+    LevelOutputs,
+    MeasureInputs,
     ModuleSpec,
+    PruneUnits,
+    Remake,
     Replace,
     ReplaceCall,
 )
@@ -32,6 +38,16 @@ _HELPERS: Mapping[type, tuple[Callable[..., Any], ...]] = {
     Initialize: (printed.fill,),
 }
 """Kinds of edits, and the functions that their lines call."""
+
+_FILES: Mapping[type, ModuleType] = {
+    ReplaceCall: tracing,
+    MeasureInputs: standardize,
+    LevelOutputs: lsuv,
+    FoldNorm: folding,
+    PruneUnits: pruning,
+    Remake: remaking,
+}
+"""Kinds of edits, and the files of ours that their lines call."""
 
 
 @singledispatch
@@ -82,6 +98,51 @@ def _(edit: Configure) -> str:
     return f"model.get_submodule({json.dumps(edit.path)}).{edit.attribute} = {edit.value!r}"
 
 
+@line_of.register
+def _(edit: MeasureInputs) -> str:
+    return f"measure_inputs(model, {_list(edit.paths)}, rows)"
+
+
+@line_of.register
+def _(edit: LevelOutputs) -> str:
+    return f"level_outputs(model, {_list(edit.paths)}, rows, {edit.tolerance!r}, {edit.rounds})"
+
+
+@line_of.register
+def _(edit: FoldNorm) -> str:
+    first = ", first=True" if edit.first else ""
+    return f"fold_norm(model, {json.dumps(edit.layer)}, {json.dumps(edit.norm)}{first})"
+
+
+@line_of.register
+def _(edit: PruneUnits) -> str:
+    keep = f", keep={_list(edit.keep)}" if edit.keep else ""
+    fresh = ", fresh=True" if edit.fresh else ""
+    how = f"{edit.share!r}, {json.dumps(edit.importance)}{keep}{fresh}"
+    return f"prune_units(model, example, {how})"
+
+
+@line_of.register
+def _(edit: Remake) -> str:
+    inside: dict[str, str] = {}
+    given = []
+    for name, value in edit.args.items():
+        argument, _, field = name.partition(".")
+        if field:
+            inside[argument] = f"{inside.get(argument, '')}, {field}={value!r}"
+        else:
+            given.append(f"{argument}={value!r}")
+    given += [
+        f"{argument}=altered(make_model, {json.dumps(argument)}{values})"
+        for argument, values in inside.items()
+    ]
+    return f"model = as_given(make_model({', '.join(given)}), model)"
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(json.dumps, names))}]"
+
+
 def helpers_of(edits: Iterable[Edit]) -> list[Callable[..., Any]]:
     """Return the functions that the lines of edits call, each once."""
     needed = (function for edit in edits for function in _HELPERS.get(type(edit), ()))
@@ -97,9 +158,20 @@ def files_of(edits: Iterable[Edit]) -> list[ModuleType]:
             file = inspect.getmodule(MODULES[spec.kind])
             assert file is not None
             files.append(file)
-        if isinstance(edit, ReplaceCall):
-            files.append(tracing)
-    return list(dict.fromkeys(files))
+        if type(edit) in _FILES:
+            files.append(_FILES[type(edit)])
+    return list(dict.fromkeys(needed for file in files for needed in (*_needed_by(file), file)))
+
+
+def _needed_by(file: ModuleType) -> list[ModuleType]:
+    """Return the other files of ours that one imports from."""
+    imports = (n for n in ast.parse(inspect.getsource(file)).body if isinstance(n, ast.ImportFrom))
+    found = [sys.modules[node.module or ""] for node in imports if _is_ours(node)]
+    return [needed for other in found for needed in (*_needed_by(other), other)]
+
+
+def _is_ours(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fitwell.")
 
 
 def split_source(file: ModuleType) -> tuple[list[str], str]:
@@ -108,4 +180,5 @@ def split_source(file: ModuleType) -> tuple[list[str], str]:
     nodes = ast.parse(text).body
     imports = [n for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
     last = imports[-1].end_lineno or 0
-    return [ast.unparse(n) for n in imports], "\n".join(text.splitlines()[last:]).strip() + "\n"
+    theirs = [ast.unparse(node) for node in imports if not _is_ours(node)]
+    return theirs, "\n".join(text.splitlines()[last:]).strip() + "\n"

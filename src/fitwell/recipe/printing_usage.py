@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
-def usage_of(acts: Collection[str], seed: int) -> str:
+def usage_of(acts: Collection[str], seed: int, arguments: Collection[str] = ()) -> str:
     """Return a comment with the loop in which the printed functions stand.
 
     Args:
         acts: Seams at which the recipe acts, with ``"mixes"`` where it mixes rows.
         seed: Seed of what is random in the batches.
+        arguments: What ``treat`` takes besides the model.
     """
-    lines = [*_before(acts, seed), *_step(acts), *_after(acts)]
+    lines = [*_before(acts, seed, arguments), *_step(acts), *_after(acts)]
     return "# Use:\n" + "".join(f"#   {line}\n" for line in lines)
 
 
-def _before(acts: Collection[str], seed: int) -> list[str]:
+def _before(acts: Collection[str], seed: int, arguments: Collection[str]) -> list[str]:
     lines = {
-        "": "model = treat(model)",
+        "": f"model = treat({', '.join(['model', *arguments])})",
         "on_batch": f"generator = Generator(x.device).manual_seed({seed})",
         "remember": "memory = {}  # one for each optimizer",
         "average": "averages, step = {}, 0",

@@ -14,7 +14,6 @@ from torch import Generator, Tensor, nn
 from fitwell import anatomy, surgery
 from fitwell.errors import BadInput
 from fitwell.interfaces import Remedy
-from fitwell.recipe.changes import operate
 from fitwell.recipe.conflicts import (
     Conflict,
     ConflictWarning,
@@ -26,6 +25,7 @@ from fitwell.recipe.layout import Layout
 from fitwell.recipe.printing import source_of
 from fitwell.recipe.text import specs_in, to_text
 from fitwell.recipe.treated import Treated
+from fitwell.recipe.treating import treat
 from fitwell.records import Anatomy, RemedySpec
 from fitwell.remedies import from_spec
 
@@ -142,7 +142,7 @@ class Recipe:
         model: nn.Module,
         *,
         example_input: object,
-        make_model: Callable[[], nn.Module] | None = None,
+        make_model: Callable[..., nn.Module] | None = None,
         data: object = None,
         batch_size: int | None = None,
         seed: int = 0,
@@ -155,19 +155,29 @@ class Recipe:
             model: Any eager network.
             example_input: A tensor, a tuple of positional arguments or a mapping of keyword
                 arguments that the network can be called with.
-            make_model: The factory of the model, for a remedy that needs it; none does yet.
-            data: The training rows, for a remedy that needs them; none does yet.
+            make_model: The factory of the model. ``Shrink`` calls it with smaller arguments, where
+                it has some; nothing else does.
+            data: Training rows, as the model is called with them, for remedies that measure
+                (``ScaleInputs``, ``LSUV``); 1,024 of them are run at most.
             batch_size: Rows in a training batch, so that what does not go with it is named.
             seed: Seed of new weights and of what is random in the batches; from 0.
 
         Raises:
             NotApplicable: If a remedy cannot serve this network, with the reason.
+            BadInput: If a remedy measures training rows and there are none, if it must be applied
+                once and was applied before, or if the factory makes another network.
 
         Warns:
             ConflictWarning: Of everything that :meth:`conflicts` names.
         """
-        copy = surgery.copy_of(model)
-        changes, _ = operate(copy, self.remedies, example_input=example_input, seed=seed)
+        copy, changes, _ = treat(
+            model,
+            self.remedies,
+            example_input=example_input,
+            make_model=make_model,
+            data=data,
+            seed=seed,
+        )
         found = self._anatomy(copy, example_input)
         for conflict in conflicts_of(Meeting(self._by_name, found, batch_size)):
             warnings.warn(str(conflict), ConflictWarning, stacklevel=2)
@@ -178,6 +188,7 @@ class Recipe:
         model: nn.Module | None = None,
         *,
         example_input: object = None,
+        make_model: Callable[..., nn.Module] | None = None,
         batch_size: int | None = None,
     ) -> tuple[Conflict, ...]:
         """Return what does not go together in this recipe, or not with this network.
@@ -185,6 +196,7 @@ class Recipe:
         Args:
             model: The untreated network; without one only the remedies are compared.
             example_input: As for :meth:`apply`; needed with a model.
+            make_model: As for :meth:`apply`.
             batch_size: Rows in a training batch, if known.
 
         Raises:
@@ -192,8 +204,13 @@ class Recipe:
         """
         if model is None:
             return conflicts_of(Meeting(self._by_name, batch_size=batch_size))
-        copy = surgery.copy_of(model)
-        operate(copy, self.remedies, example_input=example_input, seed=0)
+        copy, _, _ = treat(
+            model,
+            self.remedies,
+            example_input=example_input,
+            make_model=make_model,
+            measure=False,
+        )
         return conflicts_of(Meeting(self._by_name, self._anatomy(copy, example_input), batch_size))
 
     def _anatomy(self, treated: nn.Module, example_input: object) -> Anatomy:
@@ -206,12 +223,23 @@ class Recipe:
     def _by_name(self) -> dict[str, Remedy]:
         return {type(remedy).__name__: remedy for remedy in self.remedies}
 
-    def to_code(self, model: nn.Module, *, example_input: object = None, seed: int = 0) -> str:
+    def to_code(
+        self,
+        model: nn.Module,
+        *,
+        example_input: object = None,
+        make_model: Callable[..., nn.Module] | None = None,
+        seed: int = 0,
+    ) -> str:
         """Return plain PyTorch source that does the same without fitwell.
+
+        What a remedy measures on training rows is measured by the code, if it is given rows;
+        pruning runs on torch-pruning there too.
 
         Args:
             model: The network that the code shall treat.
             example_input: As for :meth:`apply`; by default one is made from the first layer.
+            make_model: As for :meth:`apply`; the code then takes the factory as an argument.
             seed: As for :meth:`apply`; the code gives the same weights.
 
         Raises:
@@ -219,11 +247,19 @@ class Recipe:
             BadInput: If no example input is given and none can be made, or if a remedy of the
                 user's own says no plain function for a seam.
         """
-        copy = surgery.copy_of(model)
         if example_input is None and self.needs("edit"):
-            example_input = anatomy.example_for(copy)
-        _, done = operate(copy, self.remedies, example_input=example_input, seed=seed)
-        return source_of(self.remedies, done, layout=Layout.of(copy), seed=seed)
+            example_input = anatomy.example_for(getattr(model, surgery.COMPILED, model))
+        copy, _, done = treat(
+            model,
+            self.remedies,
+            example_input=example_input,
+            make_model=make_model,
+            seed=seed,
+            measure=False,
+        )
+        return source_of(
+            self.remedies, done, layout=Layout.of(copy), example_input=example_input, seed=seed
+        )
 
     def needs(self, seam: str) -> bool:
         """Whether a remedy of this recipe acts at a seam, as ``"on_loss"``."""

@@ -1,4 +1,4 @@
-"""What a network is made of, and the edits that change it: plain data, without torch."""
+"""What a network is made of: plain data, without torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 
 class Role(StrEnum):
@@ -48,6 +48,7 @@ class Node:
         functional: Whether it was a function call and not a module of its own.
         inputs: Indices of the nodes that produced its inputs; -1 is the network's input.
         shape: Shape of its (first) output.
+        taken: Shape of the first tensor that it was given, weights left aside; () if none.
         parameters: Names of the parameters that it used, as in ``named_parameters()``.
         call: How often the same path had run before.
         settings: Constructor-like settings of the module (``in_features`` …).
@@ -67,6 +68,7 @@ class Node:
     settings: Mapping[str, Any] = field(default_factory=dict)
     order: int = 0
     source: str = ""
+    taken: tuple[int, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -205,138 +207,3 @@ class Anatomy:
         from fitwell.records.drawing import text_of  # it draws what is defined here
 
         return text_of(self)
-
-
-@final
-@dataclass(frozen=True)
-class ModuleSpec:
-    """A module to be made, as ``ModuleSpec("Dropout", {"p": 0.5})``.
-
-    Args:
-        kind: Name of a class of ``torch.nn``, or of one of :mod:`fitwell.modules` if ``own``.
-        args: Arguments of its constructor.
-        own: Whether it is one of ours, which printed code carries along.
-    """
-
-    kind: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    own: bool = False
-
-    def __str__(self) -> str:
-        args = ", ".join(f"{k}={v!r}" for k, v in self.args.items())
-        return f"{'' if self.own else 'nn.'}{self.kind}({args})"
-
-
-@final
-@dataclass(frozen=True)
-class Replace:
-    """Put a newly made module where another stands, under every name that it has.
-
-    Args:
-        path: Where the old one stands.
-        module: The new one.
-        keep: Whether the new one takes over the parameters and buffers of the old one that have
-            the same name and shape.
-    """
-
-    path: str
-    module: ModuleSpec
-    keep: bool = False
-
-
-@final
-@dataclass(frozen=True)
-class InsertBefore:
-    """Precede a module by a newly made one: ``path`` becomes ``Sequential(<name>=new, layer=old)``.
-
-    Only for modules that are called with one tensor.
-    """
-
-    path: str
-    name: str
-    module: ModuleSpec
-
-
-@final
-@dataclass(frozen=True)
-class InsertAfter:
-    """Follow a module by a newly made one: ``path`` becomes ``Sequential(layer=old, <name>=new)``.
-
-    Where ``path`` already is such a sequence, the new module is added to its end.
-    """
-
-    path: str
-    name: str
-    module: ModuleSpec
-
-
-@final
-@dataclass(frozen=True)
-class ReplaceCall:
-    """Call a newly made module where a function is called inside a ``forward``.
-
-    Args:
-        path: Module whose ``forward`` calls it; "" for the network itself.
-        function: Name of the function, as the node's ``kind``.
-        order: How many calls of this function its ``forward`` makes before.
-        module: What to call in its place.
-        name: Name under which the new module stands inside the one at ``path``.
-        follow: Whether the new module is called on the result of the function, which stays.
-        source: The line of the call, for messages, as ``"model.py:12"``.
-        optional: Whether it is left out where it cannot be done, if other edits remain.
-    """
-
-    path: str
-    function: str
-    order: int
-    module: ModuleSpec
-    name: str
-    follow: bool = False
-    source: str = ""
-    optional: bool = False
-
-
-@final
-@dataclass(frozen=True)
-class Initialize:
-    """Fill a parameter by a function of ``torch.nn.init``, without touching anything else.
-
-    Args:
-        parameter: Name of the parameter, as in ``named_parameters()``.
-        function: Name of the function, as ``"kaiming_normal_"``.
-        args: Its keyword arguments.
-        rows: First and last-plus-one row to fill, for weights that are stacked (LSTM gates);
-            None for all.
-    """
-
-    parameter: str
-    function: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    rows: tuple[int, int] | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Configure:
-    """Set an attribute of a module to a plain value, as the rate of a dropout layer."""
-
-    path: str
-    attribute: str
-    value: Any
-
-
-Edit: TypeAlias = Replace | InsertBefore | InsertAfter | ReplaceCall | Initialize | Configure
-"""One declarative change to a network; :mod:`fitwell.surgery` performs it."""
-
-
-@final
-@dataclass(frozen=True)
-class Change:
-    """What one remedy did at one place, in words."""
-
-    remedy: str
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"

@@ -19,6 +19,7 @@ from fitwell.remedies.clip_value import ClipValue
 from fitwell.remedies.cutmix import CutMix
 from fitwell.remedies.dropout import Dropout
 from fitwell.remedies.early_stopping import EarlyStopping
+from fitwell.remedies.fold_batch_norm import FoldBatchNorm
 from fitwell.remedies.group_norm import GroupNorm
 from fitwell.remedies.initialization import Initialization
 from fitwell.remedies.l1 import L1
@@ -26,14 +27,18 @@ from fitwell.remedies.l2 import L2
 from fitwell.remedies.label_smoothing import LabelSmoothing
 from fitwell.remedies.layer_norm import LayerNorm
 from fitwell.remedies.learning_rate import LearningRate
+from fitwell.remedies.lsuv import LSUV
 from fitwell.remedies.mixup import Mixup
 from fitwell.remedies.percentile_clip import PercentileClip
+from fitwell.remedies.prune import Prune
+from fitwell.remedies.scale_inputs import ScaleInputs
 from fitwell.remedies.shrink import Shrink
 from fitwell.remedies.weight_average import WeightAverage
 
 __all__ = [
     "L1",
     "L2",
+    "LSUV",
     "REMEDIES",
     "Activation",
     "AdaptiveClip",
@@ -44,6 +49,7 @@ __all__ = [
     "CutMix",
     "Dropout",
     "EarlyStopping",
+    "FoldBatchNorm",
     "GroupNorm",
     "Initialization",
     "LabelSmoothing",
@@ -51,6 +57,8 @@ __all__ = [
     "LearningRate",
     "Mixup",
     "PercentileClip",
+    "Prune",
+    "ScaleInputs",
     "Shrink",
     "WeightAverage",
     "by_name",

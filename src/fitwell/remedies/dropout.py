@@ -151,7 +151,7 @@ class Dropout(Remedy):
         for node in hidden_activations(anatomy):
             kind = self._after(anatomy, calls(anatomy, node.path))
             if kind:
-                yield InsertAfter(node.path, NAME, self._spec(kind))
+                yield InsertAfter(_behind_batch_norm(anatomy, node).path, NAME, self._spec(kind))
         for node in hidden_functions(anatomy):
             kind = self._after(anatomy, site(anatomy, node))
             feeding = _feeding(anatomy, node)
@@ -210,6 +210,18 @@ def _feeding(anatomy: Anatomy, node: Node) -> Node | None:
     alone = len(anatomy.consumers(before)) == 1 and len(calls(anatomy, before.path)) == 1
     takes = before.role in (Role.LAYER, Role.NORMALIZATION) and not before.functional
     return before if alone and takes else None
+
+
+def _behind_batch_norm(anatomy: Anatomy, node: Node) -> Node:
+    """Return the batch norm right behind an activation, or the activation itself.
+
+    Dropout before a batch norm would make its moving averages wrong (Li et al., 2019).
+    """
+    behind = anatomy.consumers(node)
+    alone = len(calls(anatomy, node.path)) == len(behind) == 1
+    if not alone or behind[0].functional or not behind[0].slug.startswith("batchnorm"):
+        return node
+    return behind[0] if len(calls(anatomy, behind[0].path)) == 1 else node
 
 
 def _is_dropped(anatomy: Anatomy, node: Node) -> bool:

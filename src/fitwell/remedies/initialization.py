@@ -11,6 +11,7 @@ from fitwell.errors import BadInput, NotApplicable
 from fitwell.interfaces import Remedy, Stage
 from fitwell.records import Anatomy, Edit, Initialize, Node, Role
 from fitwell.remedies.places import follower, is_convolution, is_linear
+from fitwell.remedies.residuals import branch_ends
 
 SCHEMES = (
     *("auto", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"),
@@ -40,24 +41,34 @@ class Initialization(Remedy):
     weights on the input of a recurrent layer are Xavier's (He's under a ReLU), block by block.
     Embeddings, attention, normalisation and weights that are computed from others keep theirs.
 
+    With ``zero_init_residual`` every residual block begins as the identity, so that the variance
+    does not grow from block to block: the scale of the norm that its branch ends with becomes zero
+    (Goyal), or, where it ends without a norm, the weights of its last layer (Fixup). Either gets a
+    gradient from the first step on.
+
     Args:
         scheme: ``"auto"``, or one scheme for every linear layer and convolution:
             ``"xavier_uniform"``, ``"xavier_normal"``, ``"he_uniform"``, ``"he_normal"``,
             ``"lecun_normal"`` or ``"orthogonal"`` (with the gain of the ReLU family).
+        zero_init_residual: Whether the branches of residual blocks begin at zero.
 
     Raises:
         BadInput: If the scheme is unknown.
-        NotApplicable: On ``edit``, if there is no weight to draw.
+        NotApplicable: On ``edit``, if there is no weight to draw, or no residual block that could
+            begin at zero.
 
     References:
         Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
         networks", AISTATS 2010. He et al., 2015, arXiv:1502.01852.
         Klambauer et al., 2017, arXiv:1706.02515 (SELU). Saxe et al., 2014, arXiv:1312.6120.
+        Goyal et al., 2017, arXiv:1706.02677, section 5.1; Zhang et al., "Fixup Initialization",
+        2019, arXiv:1901.09321 (residual branches at zero).
     """
 
     stage: ClassVar[Stage] = Stage.INITIALIZATION
 
     scheme: str = "auto"
+    zero_init_residual: bool = False
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -79,7 +90,7 @@ class Initialization(Remedy):
                 "No linear layer, convolution or recurrent layer found to initialise.\n"
                 f"  layers present: {kinds}"
             )
-        return list(found.values())
+        return [*found.values(), *(_zeros(anatomy) if self.zero_init_residual else ())]
 
     def _layer(self, anatomy: Anatomy, layer: Node) -> list[Initialize]:
         names = {name.rpartition(".")[2]: name for name in layer.parameters}
@@ -106,6 +117,28 @@ class Initialization(Remedy):
         return ("he_normal", slope) if slug in _RECTIFIERS else ("xavier_normal", 0.0)
 
 
+def _zeros(anatomy: Anatomy) -> list[Edit]:
+    """Return what makes every residual block begin as the identity."""
+    edits: dict[str, Edit] = {}
+    reasons = []
+    for addition, end in branch_ends(anatomy):
+        if isinstance(end, str):
+            reasons.append(f"the branch added in {addition.path or 'the network'} {end}")
+            continue
+        own = {name.rpartition(".")[2]: name for name in end.parameters}
+        # Of attention it is the projection of its output; the offset of a norm is zero already.
+        last = [n for n in end.parameters if n.endswith(("out_proj.weight", "out_proj.bias"))]
+        kinds = ("weight",) if end.role == Role.NORMALIZATION else ("weight", "bias")
+        for name in last or [own[kind] for kind in kinds if kind in own]:
+            edits[name] = Initialize(name, "zeros_")
+    if not edits:
+        raise NotApplicable(
+            "No residual block found whose branch could begin at zero.\n  "
+            + ("\n  ".join(reasons) or "nothing is added to what it was made of")
+        )
+    return list(edits.values())
+
+
 def _weight(name: str, layer: Node, scheme: str, slope: float) -> Initialize:
     """Fill one weight; by torch's own function where that counts the inputs right."""
     if scheme == "orthogonal":
@@ -114,7 +147,7 @@ def _weight(name: str, layer: Node, scheme: str, slope: float) -> Initialize:
     fan_in, fan_out = _fans(layer)
     gain = {"he": 2 / (1 + slope**2), "lecun": 1.0, "xavier": 1.0}[family]
     fan = (fan_in + fan_out) / 2 if family == "xavier" else fan_in
-    transposed = layer.kind.startswith("ConvTranspose")
+    transposed = layer.kind.startswith("ConvTranspose") or layer.settings.get("transposed")
     if transposed or (family == "xavier" and layer.settings.get("groups", 1) > 1):
         sigma = sqrt(gain / fan)
         if shape == "normal":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fitwell.records import TRANSPARENT, Anatomy, Node, Role
 
+_PRODUCTS = frozenset("matmul rmatmul bmm einsum baddbmm".split())
 LAYER_ROLES = (Role.LAYER, Role.RECURRENT)
 
 
@@ -42,6 +45,51 @@ def layers_before(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
         else:
             queue.extend(anatomy.producers(current))
     return tuple(found[index] for index in sorted(found))
+
+
+def feeds_attention(anatomy: Anatomy, layer: Node) -> bool:
+    """Whether a layer makes queries, keys or values: attention comes before the next layer."""
+    seen: set[int] = set()
+    queue = list(anatomy.consumers(layer))
+    while queue:
+        node = queue.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.role == Role.ATTENTION:
+            return True
+        if node.role in LAYER_ROLES:
+            continue
+        sources = _sources(anatomy, node) if node.slug in _PRODUCTS else ()
+        if any(source.role == Role.ATTENTION for source in sources):
+            return True
+        queue += anatomy.consumers(node)
+    return False
+
+
+def _sources(anatomy: Anatomy, node: Node) -> Iterator[Node]:
+    """Yield what a node takes, looking through changes of shape and dropout."""
+    queue = list(anatomy.producers(node))
+    while queue:
+        current = queue.pop()
+        yield current
+        if current.role in (Role.SHAPE, Role.DROPOUT):
+            queue += anatomy.producers(current)
+
+
+def feeds_itself(anatomy: Anatomy, layer: Node) -> bool:
+    """Whether a layer is called again on what came of its own output, as in a loop."""
+    seen: set[int] = set()
+    queue = list(anatomy.consumers(layer))
+    while queue:
+        node = queue.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.path == layer.path and node.functional == layer.functional:
+            return True
+        queue += anatomy.consumers(node)
+    return False
 
 
 def is_recurrent(anatomy: Anatomy, node: Node) -> bool:

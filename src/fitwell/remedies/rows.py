@@ -29,17 +29,19 @@ def check_input(anatomy: Anatomy, remedy: str, *, dimensions: Collection[int] = 
                 f"move to: {node.path} is an {node.kind}."
             )
     given = anatomy.inputs
-    if len(given) > 1 or any(tensor.name for tensor in given):
-        called = ", ".join(tensor.name or str(tensor.shape) for tensor in given)
-        raise NotApplicable(
-            f"{remedy} changes batches that are one tensor: this network is called with {called}."
-        )
     for tensor in given:
         if not tensor.floating:
             raise NotApplicable(
                 f"{remedy} needs floating-point inputs: this network reads whole numbers "
                 f"{tensor.shape}, which have no values in between."
             )
+    if len(given) > 1 or any(tensor.name for tensor in given):
+        called = ", ".join(tensor.name or str(tensor.shape) for tensor in given)
+        how = "by keyword, with" if given[0].name else "with"
+        raise NotApplicable(
+            f"{remedy} changes batches that are one tensor: this network is called {how} {called}."
+        )
+    for tensor in given:
         count = len(tensor.shape)
         if count < 2 or (dimensions and count not in dimensions):
             raise NotApplicable(

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, final
 from torch import nn
 
 from fitwell.errors import NotApplicable, ThresholdError, in_range
-from fitwell.interfaces import Remedy, Stage
-from fitwell.records import Anatomy, Edit, ModuleSpec, Node, Replace, Role
+from fitwell.interfaces import Remedy, Sizes, Stage
+from fitwell.records import Anatomy, Edit, ModuleSpec, Node, PruneUnits, Remake, Replace, Role
 from fitwell.remedies.places import calls, is_convolution, is_linear, layers_before
+from fitwell.remedies.prune import that_keep
 
 _CUTTING = frozenset(
     "cat concat stack getitem get chunk split unbind narrow select pixelshuffle".split()
@@ -33,6 +34,11 @@ class Shrink(Remedy):
     weights, keep theirs. A layer can be left out, with its activation, if it has as many inputs as
     outputs. New layers get torch's own initial weights.
 
+    Given the factory of the network (``make_model``), the whole network is made anew by it, with
+    smaller arguments, where it has some: whole numbers with a default that, by measurement, make
+    the layers narrower, or fewer. Without, and where every width is tied, torch-pruning's
+    dependency graph says what belongs together, and all of it becomes narrower.
+
     Args:
         width: Share of the units that hidden layers keep, in (0, 1].
         layers: Number of hidden layers to leave, the later ones going first; at least 0. None
@@ -41,9 +47,11 @@ class Shrink(Remedy):
     Raises:
         ThresholdError: If an argument is out of range.
         NotApplicable: On ``edit``, if nothing can shrink, or not as many layers can go.
+        MissingExtra: On ``apply``, if every width is tied and torch-pruning is not installed.
 
     References:
         Geman et al., "Neural Networks and the Bias/Variance Dilemma", 1992.
+        Fang et al., "DepGraph: Towards Any Structural Pruning", 2023, arXiv:2301.12900.
     """
 
     stage: ClassVar[Stage] = Stage.CAPACITY
@@ -73,12 +81,34 @@ class Shrink(Remedy):
         edits: list[Edit] = [Replace(path, ModuleSpec("Identity")) for path in gone]
         rebuilt = {n.path: n for n in shorter.nodes if n.path in changes and not n.functional}
         edits += [Replace(path, _rebuilt(node, changes[path])) for path, node in rebuilt.items()]
+        if not edits and self.width < 1 and reasons:
+            keep, left = that_keep(anatomy)
+            edits.append(PruneUnits(1 - self.width, "random", keep, (*reasons, *left), fresh=True))
         if not edits:
             raise NotApplicable(
                 "No hidden layer found that could shrink.\n  "
                 + ("\n  ".join(reasons) or "the network has no hidden linear layer or convolution")
             )
         return edits
+
+    def remake(self, factory: Sizes) -> Remake | None:
+        """Return the smaller arguments of the factory; None if it has none that would serve."""
+        found = factory.capacities()
+        args: dict[str, int] = {}
+        if self.layers is not None:
+            depths = (c.name for c in found if c.kind == "depth")
+            fewer = ((name, factory.shorter(name, self.layers)) for name in depths)
+            name, value = next(((n, v) for n, v in fewer if v is not None), ("", None))
+            if value is None:
+                return None
+            args[name] = value
+        wanted = {
+            c.name: max(1, round(c.value * self.width))
+            for c in found
+            if c.kind == "width" and round(c.value * self.width) < c.value
+        }
+        args = dict(factory.nearest(wanted, args))
+        return Remake(args) if args else None
 
     def _left_out(self, anatomy: Anatomy) -> tuple[str, ...]:
         """Return the modules of the layers to leave out."""

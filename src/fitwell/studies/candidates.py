@@ -33,6 +33,7 @@ LADDERS: Mapping[str, tuple[str, Any, tuple[Any, ...]]] = {
     "LearningRate": ("warmup", 100, (30, 100, 300)),
     "Mixup": ("alpha", 0.2, (0.1, 0.2, 0.4, 1.0)),
     "PercentileClip": ("percentile", 10.0, (10.0, 50.0, 90.0)),
+    "Prune": ("share", 0.3, (0.1, 0.2, 0.3, 0.5, 0.7)),
     "Shrink": ("width", 0.5, (0.125, 0.25, 0.5, 0.75)),
     "WeightAverage": ("decay", 0.999, (0.9, 0.97, 0.99, 0.999)),
 }
@@ -78,6 +79,7 @@ FIRST = 8
 APART = (
     frozenset({"BatchNorm", "GroupNorm", "LayerNorm"}),
     frozenset({"ClipNorm", "ClipValue", "AdaptiveClip", "PercentileClip"}),
+    frozenset({"Initialization", "LSUV"}),
     frozenset({"Mixup", "CutMix"}),
 )
 """Remedies that stand in for each other: a recipe holds one of them at most."""
@@ -85,8 +87,9 @@ APART = (
 FOR_KINDS: Mapping[str, frozenset[str]] = {"CutMix": frozenset({"image", "sequence"})}
 """Remedies that are tried on rows of some kinds alone."""
 
-NOT_SEARCHED = frozenset({"EarlyStopping"})
-"""Every arm is scored at its best epoch: stopping early would change nothing but the time."""
+NOT_SEARCHED = frozenset({"EarlyStopping", "FoldBatchNorm", "Prune"})
+"""Every arm is scored at its best epoch: stopping early would change nothing but the time. Folding
+and pruning are for a network that is trained already."""
 
 
 @final

@@ -153,6 +153,7 @@ def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, 
             found = Recipe(*recipe).conflicts(
                 task.make_model(),
                 example_input=rows[:EXAMPLE_ROWS],
+                make_model=task.make_model,
                 batch_size=min(task.batch_size, len(rows)),
             )
         except NotApplicable:
@@ -227,7 +228,11 @@ class _Course:
             # A study names conflicts once, before its runs: conflicts_of_recipe.
             warnings.simplefilter("ignore", ConflictWarning)
             return Recipe(*self.job.recipe).apply(
-                model, example_input=self.train.x[:EXAMPLE_ROWS], seed=self.job.seed
+                model,
+                example_input=self.train.x[:EXAMPLE_ROWS],
+                make_model=self.task.make_model,
+                data=self.train.x,
+                seed=self.job.seed,
             )
 
     def run(self, listener: Listener) -> None:

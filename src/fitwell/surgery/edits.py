@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
+from weakref import ref
 
 import torch
 from torch import nn
@@ -17,6 +18,8 @@ from fitwell.records import (
     Initialize,
     InsertAfter,
     InsertBefore,
+    LevelOutputs,
+    MeasureInputs,
     ModuleSpec,
     Replace,
     ReplaceCall,
@@ -28,7 +31,13 @@ LAYER = "layer"
 
 
 def perform(
-    model: nn.Module, edits: Iterable[Edit], *, seed: int = 0, rows: object = None
+    model: nn.Module,
+    edits: Iterable[Edit],
+    *,
+    seed: int = 0,
+    rows: object = None,
+    example: object = None,
+    notes: list[str] | None = None,
 ) -> dict[str, str]:
     """Perform edits, in order, on the model that is given; give it a copy.
 
@@ -39,7 +48,10 @@ def perform(
         model: A copy of the user's model. It is changed in place.
         edits: What to do.
         seed: Seed of new weights.
-        rows: What the model can be called with, for edits that have to run it.
+        rows: What the model can be called with, for edits that measure; all for the others too,
+            where there is no example.
+        example: A few such rows, for edits that only have to run the model.
+        notes: Where to put sentences on what was measured.
 
     Returns:
         The ``state_dict`` keys that moved: old name to new name.
@@ -48,21 +60,25 @@ def perform(
         NotApplicable: If an edit concerns the whole network and not a module inside it, or cannot
             be performed on this one.
     """
-    before = model.state_dict(keep_vars=True)
+    # Weakly: what an edit takes out of the network must not be kept in memory meanwhile.
+    before = {key: ref(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         for edit in edits:
-            perform_one(edit, model, rows)
-    return _moved(before, model.state_dict(keep_vars=True))
+            measures = example is None or isinstance(edit, (MeasureInputs, LevelOutputs))
+            said = perform_one(edit, model, rows if measures else example)
+            if notes is not None:
+                notes += said or ()
+    return moved_keys(before, model.state_dict(keep_vars=True))
 
 
 HALF = (torch.float16, torch.bfloat16)
 
 
 @singledispatch
-def perform_one(edit: object, model: nn.Module, rows: object) -> None:
-    """Perform one edit; every kind of edit registers a function here."""
+def perform_one(edit: object, model: nn.Module, rows: object) -> Sequence[str] | None:
+    """Perform one edit and say what was measured; every kind of edit registers a function here."""
     raise TypeError(f"Expected an edit, got {type(edit).__name__}.")
 
 
@@ -129,7 +145,8 @@ def made(spec: ModuleSpec, old: nn.Module, model: nn.Module) -> nn.Module:
     new: nn.Module = kind(**spec.args)
     floating = (p for m in (old, model) for p in m.parameters() if p.is_floating_point())
     like = next(floating, None)
-    if like is not None and not any(p.is_meta for p in new.parameters()):
+    held = (*new.parameters(), *new.buffers())
+    if like is not None and not any(tensor.is_meta for tensor in held):
         new = new.to(device=like.device, dtype=like.dtype)
     return new.train(old.training)
 
@@ -172,14 +189,31 @@ def _free_name(sequence: nn.Module, name: str) -> str:
     return next(n for n in (name, *(f"{name}{i}" for i in range(2, 99))) if n not in taken)
 
 
-def _moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> dict[str, str]:
+def taken_out(model: nn.Module, sequence: nn.Module, edits: Sequence[Edit]) -> InsertAfter | None:
+    """Take an insertion out again, where it made a sequence of a layer and one new module.
+
+    Returns:
+        The edit that had made it; None, with nothing done, if none of the edits had.
+    """
+    named = model.named_modules(remove_duplicate=False)
+    paths = {name for name, found in named if found is sequence}
+    made = [e for e in edits if isinstance(e, InsertAfter) and e.path in paths]
+    if len(made) != 1 or len(sequence._modules) != 2 or not _is_sequence(sequence):
+        return None
+    put(model, made[0].path, sequence, sequence.get_submodule(LAYER))
+    return made[0]
+
+
+def moved_keys(
+    before: Mapping[str, ref[torch.Tensor]], after: Mapping[str, torch.Tensor]
+) -> dict[str, str]:
     """Map old keys to new ones for the tensors that are the same objects under other names."""
     new_keys: dict[int, list[str]] = {}
     for key, tensor in after.items():
         new_keys.setdefault(id(tensor), []).append(key)
     moved = {}
-    for key, tensor in before.items():
-        names = new_keys.get(id(tensor), [])
+    for key, old in before.items():
+        names = new_keys.get(id(old()), [])
         if names and key not in names:
             moved[key] = names[0]
     return moved

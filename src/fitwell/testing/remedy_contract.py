@@ -54,15 +54,19 @@ class RemedyContract:
         """Return a network and its treatment."""
         torch.manual_seed(1)
         model = self.make_model()
+        return model, self.apply(model, self.make_batch()[0], seed=seed)
+
+    def apply(self, model: nn.Module, rows: Tensor, *, seed: int = 0) -> Treated:
+        """Return the treatment of a network; the rows are example and training data."""
         recipe = Recipe(self.make_remedy())
-        return model, recipe.apply(model, example_input=self.make_batch()[0], seed=seed)
+        return recipe.apply(model, example_input=rows, data=rows, seed=seed)
 
     def test_the_original_and_the_random_state_stay_as_they_are(self) -> None:
         torch.manual_seed(1)
         model = self.make_model().train()
         before, shown = copy.deepcopy(model.state_dict()), repr(model)
         state = torch.get_rng_state()
-        Recipe(self.make_remedy()).apply(model, example_input=self.make_batch()[0])
+        self.apply(model, self.make_batch()[0])
         assert _same(model.state_dict(), before)
         assert repr(model) == shown
         assert all(module.training for module in model.modules())
@@ -85,7 +89,7 @@ class RemedyContract:
             pytest.skip("this remedy serves every network")
         model, example_input = untreatable
         with pytest.raises(NotApplicable) as refusal:
-            Recipe(self.make_remedy()).apply(model, example_input=example_input)
+            self.apply(model, example_input)
         assert str(refusal.value).splitlines()[0]
 
     def test_a_treated_network_trains_with_finite_gradients(self) -> None:

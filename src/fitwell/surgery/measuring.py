@@ -1,0 +1,84 @@
+"""Edits that look at the weights, or at what rows of data do to them, performed on a copy."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from fitwell.errors import BadInput, NotApplicable, require
+from fitwell.modules.folding import fold_norm
+from fitwell.modules.lsuv import level_outputs
+from fitwell.modules.pruning import prune_units
+from fitwell.modules.standardize import Standardize, measure_inputs
+from fitwell.records import FoldNorm, LevelOutputs, MeasureInputs, PruneUnits
+from fitwell.surgery.edits import perform_one
+
+MEASURING = (MeasureInputs, LevelOutputs)
+"""Edits that run rows of training data through the network."""
+
+_STANDARD = 0.05
+"""How far from 0 a mean, and from 1 a deviation, may be in inputs that are standardised: what
+twice the standard error leaves of them in 1,600 rows."""
+
+
+@perform_one.register
+def _(edit: MeasureInputs, model: nn.Module, rows: object) -> list[str]:
+    try:
+        measure_inputs(model, edit.paths, rows)
+    except TypeError as error:
+        raise NotApplicable(f"The inputs cannot be scaled: {error}.") from error
+    except ValueError as error:
+        raise BadInput(f"The inputs cannot be scaled: {error}.") from error
+    scales = [model.get_submodule(path) for path in edit.paths]
+    if all(_does_nothing(scale) for scale in scales):
+        raise NotApplicable(
+            "The inputs are standardised already: every mean lies within "
+            f"{_STANDARD:g} of 0 and every deviation within {_STANDARD:g} of 1."
+        )
+    return []
+
+
+def _does_nothing(scale: nn.Module) -> bool:
+    assert isinstance(scale, Standardize)
+    near = scale.mean.abs().max() <= _STANDARD and (scale.deviation - 1).abs().max() <= _STANDARD
+    return bool(near)
+
+
+@perform_one.register
+def _(edit: LevelOutputs, model: nn.Module, rows: object) -> list[str]:
+    try:
+        found = level_outputs(model, edit.paths, rows, edit.tolerance, edit.rounds)
+    except ValueError as error:
+        raise NotApplicable(
+            f"The variance of every layer cannot be brought to 1: {error}.\n"
+            "  give rows that differ from each other, and inputs that are finite"
+        ) from error
+    off = {name: end for name, (_, end) in found.items() if abs(end - 1) > edit.tolerance}
+    low, high = (side(end for _, end in found.values()) for side in (min, max))
+    starts = [start for start, _ in found.values()]
+    said = [
+        f"the outputs of {len(found)} layers had variances from {min(starts):.3g} to "
+        f"{max(starts):.3g}, and have from {low:.3g} to {high:.3g}"
+    ]
+    if off:
+        said.append(f"after {edit.rounds} rounds not yet at 1: {', '.join(off)}")
+    return [*said, *edit.left]
+
+
+@perform_one.register
+def _(edit: FoldNorm, model: nn.Module, rows: object) -> None:
+    fold_norm(model, edit.layer, edit.norm, edit.first)
+
+
+@perform_one.register
+def _(edit: PruneUnits, model: nn.Module, rows: object) -> list[str]:
+    require("torch_pruning")
+    before = sum(p.numel() for p in model.parameters())
+    try:
+        left = prune_units(model, rows, edit.share, edit.importance, edit.keep, edit.fresh)
+    except RuntimeError as error:
+        raise NotApplicable(
+            "No layer found whose units can be taken out.\n  "
+            + "\n  ".join([*edit.left, str(error)])
+        ) from error
+    after = sum(p.numel() for p in model.parameters())
+    return [f"{before:,} parameters became {after:,}", *edit.left, *left]
