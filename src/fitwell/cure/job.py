@@ -233,7 +233,8 @@ def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tupl
     notes = []
     if not found.in_time:
         notes.append(
-            "The budget did not cover a proof of any recipe; so nothing that was tried went into one."
+            "The budget did not cover a proof of any recipe; so nothing that was tried went into "
+            "one."
         )
     elif found.winner is None:
         notes.append(
