@@ -384,3 +384,14 @@ def test_progress_is_what_a_study_asks_for() -> None:
     for name in wanted:
         theirs = inspect.signature(getattr(fitwell.studies.Progress, name))
         assert str(inspect.signature(getattr(ours, name))) == str(theirs)
+
+
+def test_a_result_is_never_written_over_the_table_that_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b\n1,2\n")
+    for command in (["cure"], ["check"], ["compare", "-r", "a=l2"]):
+        said = failed(capsys, *command, str(table), "--target", "b", "--json", str(table))
+        assert said == f"Cannot write {table}: that is what is read; name another file."
+    assert table.read_text() == "a,b\n1,2\n"

@@ -237,3 +237,32 @@ def test_a_file_inside_a_package_finds_its_neighbours(place, capsys):
     told = capsys.readouterr()
     assert told.out.startswith(f"--- a/{package.name}/net.py\n")
     assert "nn.BatchNorm1d(hidden)" in told.out
+
+
+@pytest.mark.parametrize("option", ["--out", "--loop", "--json"])
+def test_a_result_is_never_written_over_the_source_or_the_recipe(
+    net: str, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    recipe = Path("recipe.json")
+    recipe.write_text('{"recipe": [{"name": "Activation", "args": {}}]}')
+    for read in (Path(net), recipe):
+        before = read.read_bytes()
+        said = failed(capsys, f"{net}:Net", str(recipe), option, f"./{read}")
+        assert said == f"Cannot write {read}: that is what is read; name another file."
+        assert read.read_bytes() == before
+
+
+def test_two_results_do_not_go_into_one_file(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = failed(capsys, f"{net}:Net", "activation", "--out", "a", "--json", "./a")
+    assert said == "Cannot write a: two results would go there; name two files."
+    assert not Path("a").exists()
+    assert main(["patch", f"{net}:Net", "l2", "--out", "/dev/null", "--json", "/dev/null"]) == 0
+
+
+def test_what_cannot_construct_it_is_told_without_a_line_of_our_own(
+    net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["patch", f"{net}:Net", "activation", "--model", "Net(depth=3)"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unexpected keyword argument 'depth'" in line
+    assert line.endswith('say how to construct it, as in --model "Net(hidden=64)".')

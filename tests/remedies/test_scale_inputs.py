@@ -177,3 +177,20 @@ def test_a_buffer_of_the_network_is_none_of_its_inputs():
     new = treated(Positions(), ROWS.reshape(25, 8, 6))
     assert isinstance(new.first, nn.Sequential)
     assert isinstance(new.place, nn.Linear)
+
+
+class Tied(nn.Module):
+    """Reads the weight of the layer that reads its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return torch.tanh(self.encode(x)) @ self.encode.weight
+
+
+def test_a_network_that_reads_the_weights_of_its_first_layer_is_refused():
+    x = torch.randn(8, 4)
+    with pytest.raises(NotApplicable, match="its own code relies on what would change"):
+        Recipe(ScaleInputs()).apply(Tied(), example_input=x, data=x)

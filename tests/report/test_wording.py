@@ -11,8 +11,10 @@ from fitwell.records import (
     Effect,
     Finding,
     RemedySpec,
+    Score,
     StudyRecord,
     TaskRecord,
+    Trial,
     Verdict,
 )
 from fitwell.report.wording import (
@@ -66,6 +68,21 @@ def test_a_sick_task_that_nothing_helped_is_not_told_as_healthy(
 ) -> None:
     told = cure_headline(replace(healthy, diagnosis=diagnosis))
     assert told.sentence.startswith("Nothing that was tried beat the untreated network")
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_what_was_better_but_not_proven_is_not_told_as_beaten(
+    healthy: CureRecord, diagnosis: Diagnosis, higher_is_better: bool
+) -> None:
+    good, bad = (0.9, 0.1) if higher_is_better else (0.1, 0.9)
+    treated = Trial((RemedySpec("ClipNorm", {}),), 1.0, Score(good, 1.0), 1)
+    untreated = Trial((), 1.0, Score(bad, 1.0), 1)
+    task = replace(healthy.task, higher_is_better=higher_is_better)
+    record = replace(healthy, task=task, diagnosis=diagnosis, trials=(treated, untreated))
+    said = cure_headline(record).sentence
+    assert said.startswith("Nothing was proven, though recipes were better on validation data")
+    worse = replace(record, trials=(treated, replace(untreated, score=treated.score)))
+    assert cure_headline(worse).sentence.startswith("Nothing that was tried beat the untreated")
 
 
 def test_an_error_that_falls_is_better_not_a_plus(cured: CureRecord) -> None:

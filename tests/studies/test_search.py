@@ -104,6 +104,15 @@ def test_where_nothing_helps_there_is_no_winner():
     assert found.contributions == ()
 
 
+@pytest.mark.parametrize(("seconds", "in_time"), [(10.0, False), (1e6, True)])
+def test_a_recipe_that_cannot_be_proven_in_time_is_not_told_as_no_better(seconds, in_time):
+    bench = FormulaBench(lambda recipe, rate, seed: 0.1 + 0.5 * bool(recipe))
+    bench.budget = Budget(seconds, 60, now=lambda: 0.0)
+    found = search(bench, SICK)
+    assert found.in_time is in_time
+    assert (found.winner is not None) is in_time
+
+
 def test_noise_alone_does_not_win_often():
     wins = 0
     for trial in range(20):

@@ -8,6 +8,7 @@ from fitwell.recipe import Recipe
 from fitwell.remedies import L2, Activation, BatchNorm, Dropout
 from fitwell.studies import InProcess, compare, train
 from fitwell.studies.bench import Bench
+from fitwell.studies.progress import Silent
 from fitwell.studies.search import SEARCH_SEEDS
 from fitwell.studies.study import MAX_SEEDS, Arm, prove
 
@@ -83,6 +84,15 @@ def test_the_name_untreated_is_taken(task):
 def test_a_remedy_that_cannot_serve_is_named_with_its_arm(task):
     with pytest.raises(NotApplicable, match="'swap' cannot be trained"):
         compare(task, {"swap": Recipe(Activation("relu"))}, seeds=2)
+
+
+def test_a_remedy_that_cannot_serve_is_refused_before_any_run(task):
+    class NoRuns(Silent):
+        def stage(self, name, runs):
+            raise AssertionError(f"{name}, with {runs} runs")
+
+    with pytest.raises(NotApplicable, match="'swap' cannot be trained"):
+        compare(task, ARMS | {"swap": Recipe(Activation("relu"))}, seeds=2, progress=NoRuns())
 
 
 def test_a_task_that_cannot_be_trained_on_is_refused_first(make_task):

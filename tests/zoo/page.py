@@ -48,6 +48,8 @@ _BARE = (
     (re.compile(r"torch\.Size|torch\.(?=float|int|bfloat)"), ""),
     (re.compile(r"\bmove to: .*? is an? \w+\."), "move to."),
     (re.compile(r"^Only \d+ of \d+ (.*), and \d+ would"), r"Not enough \1, as some would"),
+    (re.compile(r"(?<=is called with )[\w(].*"), "…."),
+    (re.compile(r"(?<=this network reads )\([\d, ]+\)|(?<=whole numbers )\([\d, ]+\)"), "…"),
     (re.compile(r"\bof size \d+|\b(?<=keeps its )\d+"), "…"),
 )
 """What differs from network to network in a reason, and what stands for it."""

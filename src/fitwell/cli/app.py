@@ -129,7 +129,7 @@ def cure(
     json: Json = None,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
-    writable(json)
+    writable(json, beside=(task,))
     from fitwell.report.terminal import cure_story, files_written
     from fitwell.tasks import load
 
@@ -176,7 +176,7 @@ def check(
     report: Page = None,
 ) -> None:
     """Watch one training run and say what is wrong with it."""
-    writable(json, report)
+    writable(json, report, beside=(task,))
     from fitwell.report.html import diagnosis_page
     from fitwell.report.terminal import diagnosis_story
     from fitwell.tasks import load
@@ -222,7 +222,7 @@ def compare(
     report: Page = None,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
-    writable(json, report)
+    writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
     from fitwell.report.html import study_page
     from fitwell.report.terminal import study_story
     from fitwell.tasks import load

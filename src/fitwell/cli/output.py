@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,27 @@ def remark(text: str) -> None:
     sys.stderr.write("".join(f"{printable(line)}\n" for line in text.splitlines()))
 
 
-def writable(*paths: Path | None) -> None:
+def writable(*paths: Path | None, beside: Sequence[str] = ()) -> None:
     """Check, before any work is done, that these files can be written.
 
+    Args:
+        paths: Where results shall go; None where they shall not.
+        beside: What the command reads, as it was given: a file, or ``file.py:name``.
+
     Raises:
-        OutputError: If a folder is missing or may not be written, or a path is a folder.
+        OutputError: If a folder is missing or may not be written, a path is a folder or a file that
+            the command reads, or two results would go into one file.
     """
+    read = {file.resolve() for file in map(_file_of, beside) if file.is_file()}
+    taken: set[Path] = set()
     for path in paths:
         if path is None:
             continue
+        if path.resolve() in read:
+            raise OutputError(f"Cannot write {path}: that is what is read; name another file.")
+        if path.resolve() in taken and path.is_file() == path.exists():
+            raise OutputError(f"Cannot write {path}: two results would go there; name two files.")
+        taken.add(path.resolve())
         if path.is_dir():
             raise OutputError(f"Cannot write {path}: it is a folder; name a file in it.")
         if not path.parent.is_dir():
@@ -68,6 +81,11 @@ def writable(*paths: Path | None) -> None:
             raise OutputError(
                 f"Cannot write {path}: {error.strerror}; choose another place."
             ) from error
+
+
+def _file_of(given: str) -> Path:
+    """Return the file of ``file``, or of ``file.py:name``."""
+    return Path(given) if Path(given).is_file() else Path(given.rpartition(":")[0])
 
 
 def write_json(path: Path | None, data: Any) -> None:

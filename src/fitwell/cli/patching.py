@@ -55,7 +55,7 @@ def patch(
     ] = None,
 ) -> None:
     """Write a recipe into a network's own source: the change as a diff."""
-    writable(out, loop, json)
+    writable(out, loop, json, beside=(target, recipe))
     file, colon, qualname = target.rpartition(":")
     if not colon or not file or not all(name.isidentifier() for name in qualname.split(".")):
         raise BadInput(f"Name the file and the class, as in net.py:Net; got {target!r}.")

@@ -231,7 +231,12 @@ def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tupl
         known = "No remedy is known for what was found, so nothing was searched."
         return () if before.diagnosis.healthy else (known,)
     notes = []
-    if found.winner is None:
+    if not found.in_time:
+        notes.append(
+            "The budget did not cover a proof of any recipe; so nothing that was tried went into "
+            "one."
+        )
+    elif found.winner is None:
         notes.append(
             "Nothing that was tried was better than the untreated network on validation data, "
             "beyond chance; so nothing went into a proof."

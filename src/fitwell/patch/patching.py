@@ -160,6 +160,9 @@ def _built(text: str, kind: type[nn.Module], module: ModuleType) -> nn.Module:
         made = run_theirs(target, lambda: constructed(text, module), instead="construct it alone")
     except TaskError as error:
         first, *rest = str(error).splitlines()
+        frames = [line for line in rest if line.startswith('  File "')]
+        if len(frames) == 1 and MODEL in frames[0]:  # it is the expression that is wrong
+            rest = []
         hint = 'say how to construct it, as in --model "Net(hidden=64)"'
         raise BadInput("\n".join([f"{first.rstrip('.')}: {hint}.", *rest])) from error
     if not isinstance(made, kind):

@@ -11,9 +11,16 @@ import torch
 from torch import nn
 
 from fitwell import surgery
-from fitwell.errors import BadInput, NotApplicable, in_range
+from fitwell.errors import BadInput, FitwellError, NotApplicable, in_range
 from fitwell.interfaces import Remedy
-from fitwell.recipe.fitting import check_rows, check_that_all_ran, inspected, settled
+from fitwell.recipe.fitting import (
+    MISFITS,
+    check_rows,
+    check_that_all_ran,
+    inspected,
+    misfit,
+    settled,
+)
 from fitwell.recipe.timing import faster, forward_time
 from fitwell.recipe.wording import place, words_of
 from fitwell.records import (
@@ -120,14 +127,20 @@ def operate(
         modules = [ref(module) for module in model.modules()]
         state = {key: ref(tensor) for key, tensor in model.state_dict(keep_vars=True).items()}
         said: list[str] = []
-        surgery.perform(
-            model,
-            performed,
-            seed=seed_of(remedy, seed),
-            rows=_rows(model, name, edits, example_input, data, measure=measure),
-            example=example_input,
-            notes=said,
-        )
+        rows = _rows(model, name, edits, example_input, data, measure=measure)
+        try:
+            surgery.perform(
+                model,
+                performed,
+                seed=seed_of(remedy, seed),
+                rows=rows,
+                example=example_input,
+                notes=said,
+            )
+        except FitwellError:
+            raise
+        except MISFITS as error:
+            raise misfit(name, error) from error
         after, edits, left = settled(model, name, edits, example_input=example_input, before=before)
         moved = surgery.moved_keys(state, model.state_dict(keep_vars=True))
         keys = {old: moved.get(new, new) for old, new in keys.items()}

@@ -13,8 +13,16 @@ from fitwell.errors import BadInput, FitwellError, NotApplicable
 from fitwell.modules.rows import sample
 from fitwell.records import Anatomy, Edit
 
-_REFUSALS = (RuntimeError, AttributeError, TypeError, ValueError, LookupError)
-"""What a network raises that is called with something else than it takes."""
+MISFITS = (RuntimeError, AttributeError, TypeError, ValueError, LookupError)
+"""What a network raises whose parts no longer fit, or that is called with what it does not take."""
+
+
+def misfit(remedy: str, error: Exception) -> NotApplicable:
+    """Return the refusal of a remedy after which the network does not run."""
+    return NotApplicable(
+        f"{remedy} does not fit this network: its own code relies on what would change.\n"
+        f"  {type(error).__name__}: {error}{_hint(error)}"
+    )
 
 
 def inspected(model: nn.Module, example_input: object) -> Anatomy:
@@ -25,7 +33,7 @@ def inspected(model: nn.Module, example_input: object) -> Anatomy:
     """
     try:
         return anatomy.inspect(model, example_input)
-    except _REFUSALS as error:
+    except MISFITS as error:
         if isinstance(error, FitwellError):
             raise
         raise BadInput(
@@ -45,7 +53,7 @@ def check_rows(model: nn.Module, data: object) -> None:
     try:
         with anatomy.undisturbed(model), torch.no_grad():
             anatomy.run(model, sample(data, 2))
-    except _REFUSALS as error:
+    except MISFITS as error:
         raise BadInput(
             "The network cannot be called with the training rows that were given as data=: "
             f"{_described(data)}.\n"
@@ -80,11 +88,8 @@ def checked(
         with anatomy.undisturbed(model), torch.no_grad():
             torch.backends.mha.set_fastpath_enabled(fast_path)
             anatomy.run(model, example_input)
-    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
-        raise NotApplicable(
-            f"{remedy} does not fit this network: its own code relies on what would change.\n"
-            f"  {type(error).__name__}: {error}{_hint(error)}"
-        ) from error
+    except MISFITS as error:
+        raise misfit(remedy, error) from error
     if after.outputs != before.outputs:
         raise NotApplicable(
             f"{remedy} does not fit this network: its output would go from "

@@ -1,5 +1,23 @@
 """Plain data that every part shares; nothing here touches torch."""
 
+from fitwell.records.edits import (
+    Capacity,
+    Change,
+    Configure,
+    Edit,
+    FoldNorm,
+    Initialize,
+    InsertAfter,
+    InsertBefore,
+    LevelOutputs,
+    MeasureInputs,
+    ModuleSpec,
+    PruneUnits,
+    Remake,
+    Replace,
+    ReplaceCall,
+    SourceEdit,
+)
 from fitwell.records.findings import (
     CONDITIONS,
     SEVERITIES,
@@ -18,29 +36,7 @@ from fitwell.records.learning_curve import (
     RowsWorth,
     curve_in_words,
 )
-from fitwell.records.network import (
-    TRANSPARENT,
-    Anatomy,
-    Capacity,
-    Change,
-    Configure,
-    Edit,
-    FoldNorm,
-    Initialize,
-    InputFact,
-    InsertAfter,
-    InsertBefore,
-    LevelOutputs,
-    MeasureInputs,
-    ModuleSpec,
-    Node,
-    PruneUnits,
-    Remake,
-    Replace,
-    ReplaceCall,
-    Role,
-    SourceEdit,
-)
+from fitwell.records.network import TRANSPARENT, Anatomy, InputFact, Node, Role
 from fitwell.records.results import (
     ArmRecord,
     Contribution,

@@ -203,8 +203,19 @@ def cure_headline(record: CureRecord) -> Headline:
     if record.diagnosis.healthy:
         sentence = f"Healthy: nothing was found that needs treatment ({now})."
         return Headline(nothing, sentence, "good")
-    sentence = f"Nothing that was tried beat the untreated network on validation data: {now}."
+    if _something_was_better(record):
+        sentence = f"Nothing was proven, though recipes were better on validation data: {now}."
+    else:
+        sentence = f"Nothing that was tried beat the untreated network on validation data: {now}."
     return Headline(nothing, sentence, "neutral")
+
+
+def _something_was_better(record: CureRecord) -> bool:
+    """Whether a recipe of the search scored above the untreated network at every rate."""
+    sign = 1.0 if record.task.higher_is_better else -1.0
+    scores = [(bool(trial.recipe), sign * trial.score.metric) for trial in record.trials]
+    untreated = max((score for treated, score in scores if not treated), default=float("inf"))
+    return any(treated and score > untreated for treated, score in scores)
 
 
 def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:

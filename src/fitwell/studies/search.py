@@ -51,6 +51,7 @@ class Found:
         contributions: What each remedy of the winner adds, on validation.
         trials: Everything that was tried, the best first.
         refused: Why remedies were left out, as sentences.
+        in_time: Whether the time that was left covered a proof of any of them.
     """
 
     untreated: Candidate
@@ -59,6 +60,7 @@ class Found:
     contributions: tuple[Contribution, ...]
     trials: tuple[Trial, ...]
     refused: tuple[str, ...]
+    in_time: bool = True
 
 
 def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found:
@@ -84,6 +86,7 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
     halve(race)
     untreated = race.best(treated=False)
     winner = race.best(treated=True)
+    in_time = winner is not None or not any(candidate.recipe for candidate in race.runs)
     contributions: tuple[Contribution, ...] = ()
     evidence = None
     if winner is not None:
@@ -98,6 +101,7 @@ def search(bench: Bench, diagnosis: Diagnosis, *, proof_seeds: int = 8) -> Found
         contributions if winner else (),
         race.trials(),
         race.left_out(),
+        in_time,
     )
 
 

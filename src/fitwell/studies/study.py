@@ -25,7 +25,7 @@ from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.statistics import holm, paired_effect, verdict
 from fitwell.studies.store import Memory, Refusal
-from fitwell.studies.training import Job, conflicts_of_recipe, without_test
+from fitwell.studies.training import Job, check_serves, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
 
 UNTREATED = "untreated"
@@ -117,6 +117,10 @@ def compare(
     shown = progress or Silent()
     plans = [Arm(UNTREATED), *(Arm(name, tuple(r.specs)) for name, r in arms.items())]
     for plan in plans:
+        try:
+            check_serves(task, plan.recipe)
+        except NotApplicable as error:
+            raise NotApplicable(f"{plan.name!r} cannot be trained: {error}") from error
         for conflict in conflicts_of_recipe(task, plan.recipe):
             shown.say(f"{plan.name}: {conflict}")
     memory = Memory()

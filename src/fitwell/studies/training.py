@@ -161,6 +161,32 @@ def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, 
     return tuple(map(str, found))
 
 
+def check_serves(task: Task, recipe: Sequence[RemedySpec]) -> None:
+    """Check that a recipe serves the task's network, before a run is spent on it.
+
+    Raises:
+        NotApplicable: If a remedy cannot serve it.
+    """
+    with reproducible(0):
+        _applied(task, task.make_model(), recipe, task.data.train.x, seed=0)
+
+
+def _applied(
+    task: Task, model: nn.Module, recipe: Sequence[RemedySpec], rows: Tensor, *, seed: int
+) -> Treated:
+    """Apply a recipe to a network of the task, as a run does."""
+    with warnings.catch_warnings():
+        # A study names conflicts once, before its runs: conflicts_of_recipe.
+        warnings.simplefilter("ignore", ConflictWarning)
+        return Recipe(*recipe).apply(
+            model,
+            example_input=rows[:EXAMPLE_ROWS],
+            make_model=task.make_model,
+            data=rows,
+            seed=seed,
+        )
+
+
 @contextmanager
 def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     """Fix seed and number of threads inside; leave the caller's as they were."""
@@ -224,16 +250,7 @@ class _Course:
 
     def _treated(self) -> Treated:
         model = self.task.make_model().to(self.device)
-        with warnings.catch_warnings():
-            # A study names conflicts once, before its runs: conflicts_of_recipe.
-            warnings.simplefilter("ignore", ConflictWarning)
-            return Recipe(*self.job.recipe).apply(
-                model,
-                example_input=self.train.x[:EXAMPLE_ROWS],
-                make_model=self.task.make_model,
-                data=self.train.x,
-                seed=self.job.seed,
-            )
+        return _applied(self.task, model, self.job.recipe, self.train.x, seed=self.job.seed)
 
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""

@@ -1,6 +1,6 @@
 """Copy a network and change the copy.
 
-Edits are plain data (:mod:`fitwell.records.network`); here they are performed, one kind a function.
+Edits are plain data (:mod:`fitwell.records.edits`); here they are performed, one kind a function.
 A module that stands under several names stays shared, because the new one is put under all of them.
 """
 

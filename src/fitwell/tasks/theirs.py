@@ -13,6 +13,8 @@ from typing import Any
 
 from fitwell.errors import FitwellError, TaskError, require
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+
 
 def run_theirs(target: str, run: Callable[[], Any], *, instead: str) -> Any:
     """Run a user's code; what it raises is told with its own traceback and not ours.
@@ -46,7 +48,7 @@ def run_theirs(target: str, run: Callable[[], Any], *, instead: str) -> Any:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename == __file__ or "importlib" in filename
+    return Path(filename).is_relative_to(_PACKAGE) or "importlib" in filename
 
 
 def module_of(place: str) -> ModuleType:
