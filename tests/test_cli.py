@@ -395,3 +395,11 @@ def test_a_result_is_never_written_over_the_table_that_is_read(
         said = failed(capsys, *command, str(table), "--target", "b", "--json", str(table))
         assert said == f"Cannot write {table}: that is what is read; name another file."
     assert table.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("wrong", ["weight_average(0.99)", "nonsense(1)", "l2(-1)"])
+def test_of_several_recipes_the_wrong_one_is_named(
+    capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    said = failed(capsys, "compare", "wine", "-r", "good=l2", "-r", f"wrong={wrong}")
+    assert said.startswith("In the recipe 'wrong': ")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fitwell.errors import BadInput, ThresholdError
+from fitwell.errors import BadInput
 
 if TYPE_CHECKING:
     from fitwell.recipe import Recipe
@@ -51,5 +51,7 @@ def recipe_in(text: str, name: str = "") -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise BadInput(f"Cannot read the recipe {text}: {why}.") from error
-    except ThresholdError as error:
+    except BadInput as error:
+        if text in str(error):  # it says itself which one it is
+            raise
         raise BadInput(f"In the recipe {name or text!r}: {error}") from error

@@ -232,10 +232,7 @@ def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tupl
         return () if before.diagnosis.healthy else (known,)
     notes = []
     if not found.in_time:
-        notes.append(
-            "The budget did not cover a proof of any recipe; so nothing that was tried went into "
-            "one."
-        )
+        notes.append("The budget did not cover a proof of any recipe; so nothing went into one.")
     elif found.winner is None:
         notes.append(
             "Nothing that was tried was better than the untreated network on validation data, "
