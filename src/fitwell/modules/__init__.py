@@ -12,10 +12,11 @@ from types import MappingProxyType
 
 from torch import nn
 
+from fitwell.modules.attached import Attached
 from fitwell.modules.recurrent import Recurrent, RecurrentCell
 from fitwell.modules.standardize import Standardize
 
 MODULES: Mapping[str, type[nn.Module]] = MappingProxyType(
-    {module.__name__: module for module in (Recurrent, RecurrentCell, Standardize)}
+    {module.__name__: module for module in (Attached, Recurrent, RecurrentCell, Standardize)}
 )
 """Every module of ours by its name."""

@@ -30,16 +30,17 @@ def fold_norm(model: nn.Module, layer: str, norm: str, first: bool = False) -> N
     shift = -scale * gone.running_mean.double()
     if gone.bias is not None:
         shift = shift + gone.bias.double()
-    weight = at.weight.double()
-    bias = weight.new_zeros(()) if at.bias is None else at.bias.double()
-    by_channel = per_input(at, scale, weight) if first else per_output(at, scale, weight)
+    weight = at.weight
+    exact = torch.promote_types(weight.dtype, torch.float32)
+    bias = 0.0 if at.bias is None else at.bias.double()
     if first:
-        moved = (weight * per_input(at, shift, weight)).flatten(1).sum(1) + bias
+        moved = (weight * per_input(at, shift.to(exact), weight)).flatten(1).sum(1) + bias
     else:
         moved = scale * bias + shift
-    at.weight.copy_(weight * by_channel)
+    place = per_input if first else per_output
+    weight.mul_(place(at, scale.to(exact), weight))
     if at.bias is None:
-        at.bias = nn.Parameter(moved.to(at.weight.dtype), requires_grad=at.weight.requires_grad)
+        at.bias = nn.Parameter(moved.to(weight.dtype), requires_grad=weight.requires_grad)
     else:
         at.bias.copy_(moved)
     identity = nn.Identity().train(gone.training)

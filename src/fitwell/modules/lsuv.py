@@ -26,10 +26,11 @@ def level_outputs(
         rounds: How often a layer is scaled at most.
 
     Returns:
-        The variance of each layer's output before and after.
+        The variance of each layer's output before and after; 0 for both where it is the same
+        everywhere, so that no factor gives it another.
 
     Raises:
-        ValueError: If an output is the same everywhere, or not finite.
+        ValueError: If every output is the same everywhere, or one is not finite.
 
     References:
         Mishkin & Matas, "All you need is a good init", 2015, arXiv:1511.06422.
@@ -41,7 +42,7 @@ def level_outputs(
         name = names[module]
         variance = first = spread(output, name)
         for _ in range(rounds):
-            if abs(variance - 1) <= tolerance:
+            if not variance or abs(variance - 1) <= tolerance:
                 break
             module.weight.div_(variance**0.5)
             output = module.forward(*args, **kwargs)
@@ -50,15 +51,15 @@ def level_outputs(
         return output
 
     observe(model, sample(rows), dict.fromkeys(names, level))
+    if not any(end for _, end in found.values()):
+        raise ValueError(f"the output of {next(iter(found), 'every layer')} is the same everywhere")
     return found
 
 
 def spread(output: Tensor, name: str) -> float:
-    """Return the variance of an output over everything, if it can be scaled."""
+    """Return the variance of an output over everything; 0 if that is but rounding."""
     exact = output.double()
     variance = float(exact.var(correction=0))
     if not variance < float("inf"):
         raise ValueError(f"the output of {name or 'the network'} is not finite")
-    if variance <= 1e-12 * float(exact.square().mean()):
-        raise ValueError(f"the output of {name or 'the network'} is the same everywhere")
-    return variance
+    return variance if variance > 1e-12 * float(exact.square().mean()) else 0.0

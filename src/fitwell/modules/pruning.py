@@ -123,7 +123,8 @@ def prune_units(
         importance: ``"magnitude"``: the units with the smallest weights go; ``"norm_scale"``:
             those with the smallest scale in batch norm; ``"random"``.
         keep: Names of layers whose units stay.
-        fresh: Whether the layers concerned are drawn anew by their ``reset_parameters``.
+        fresh: Whether the layers that lose units, and what is behind them, are drawn anew by their
+            ``reset_parameters``; layers of ``keep`` keep what is left of their weights.
 
     Returns:
         Why layers that were tried keep their units.
@@ -133,7 +134,7 @@ def prune_units(
     """
     rows = sample(rows, 8)
     try:
-        groups = groups_of(model, rows, share, importance, keep)
+        groups = groups_of(model, rows, share, importance, keep, fresh)
     except FAILURES as error:
         raise RuntimeError(f"torch-pruning cannot follow it: {error!r}") from error
     gc.collect()  # the graph, which holds the weights, goes round in circles
@@ -149,7 +150,8 @@ def prune_units(
             touched.update(dict.fromkeys(part.module for part in parts))
     if not touched:
         raise RuntimeError("; ".join(left) or "no layer has units that could go")
-    for module in touched if fresh else ():
+    stays = {model.get_submodule(name) for name in keep}
+    for module in [m for m in touched if m not in stays] if fresh else ():
         draw: Any = getattr(module, "reset_parameters", None)
         if draw is not None:
             draw()
@@ -159,7 +161,12 @@ def prune_units(
 
 
 def groups_of(
-    model: nn.Module, rows: Any, share: float, importance: str, keep: Collection[str]
+    model: nn.Module,
+    rows: Any,
+    share: float,
+    importance: str,
+    keep: Collection[str],
+    fresh: bool,
 ) -> list[Group]:
     """Return which units go together, by torch-pruning's dependency graph."""
     import torch_pruning
@@ -185,6 +192,8 @@ def groups_of(
             if not reason and side.module in stays and not side.inputs:
                 reason = f"is tied to {names[side.module]}, which keeps its units"
             reason = reason or objection(side, names, calls[side.module], holders)
+            if fresh and not all(p.requires_grad for p in side.module.parameters()):
+                reason = reason or f"is tied to {names[side.module]}, whose weights are frozen"
         seen |= {side.module for side in whole if not side.inputs}
         gone = set() if reason else chosen(whole, share, importance)
         parts = (side.without(gone) for side in whole)
@@ -202,7 +211,8 @@ def followed(graph: Any, root: nn.Module) -> tuple[list[Part], str]:
     units = range(graph.get_out_channels(root))
     found: dict[Any, dict[int, int]] = {(node, handler): {n: n for n in units}}
     stack = [(node, handler, [_HybridIndex(idx=n, root_idx=n) for n in units])]
-    limit = 16 * max(max(p.shape, default=0) for p in graph.model.parameters())
+    # Nothing that is pruned has more units: what goes beyond goes astray, for ever perhaps.
+    limit = max(max(p.shape, default=0) for p in graph.model.parameters())
     while stack:
         node, handler, indices = stack.pop()
         for dependency in node.dependencies:
@@ -217,7 +227,8 @@ def followed(graph: Any, root: nn.Module) -> tuple[list[Part], str]:
             key = dependency.target, dependency.handler
             known = found.setdefault(key, {})
             fresh = [i for i in reached if i.idx not in known]
-            if any(i.root_idx is None or not 0 <= i.idx < limit for i in fresh):
+            lost = any(i.root_idx is None or not 0 <= i.idx < limit for i in fresh)
+            if lost or len(reached) > limit:
                 return [], "goes where torch-pruning cannot follow it"
             known.update((i.idx, i.root_idx) for i in fresh)
             if fresh:
@@ -315,7 +326,7 @@ def take_out(model: nn.Module, rows: Any, parts: Sequence[Part], present: Presen
         expected = masked(model, rows, places)
         for part, gone in places.items():
             part.handler(part.module, gone)
-        reason = difference(expected, list(tensors_in(observe(model, rows, {}))))
+        reason = difference(expected, outputs(model, rows, {}))
     except FAILURES as error:
         reason = f"is tied to a width: {(str(error).splitlines() or [repr(error)])[0]}"
     if not reason:
@@ -357,10 +368,18 @@ def masked(model: nn.Module, rows: Any, places: Mapping[Part, Sequence[int]]) ->
     try:
         for weight, axis, seen, _ in columns:
             weight.index_fill_(axis, seen, 0)
-        return [tensor.clone() for tensor in tensors_in(observe(model, rows, hooks))]
+        return [tensor.clone() for tensor in outputs(model, rows, hooks)]
     finally:
         for weight, axis, seen, values in columns:
             weight.index_copy_(axis, seen, values)
+
+
+def outputs(model: nn.Module, rows: Any, hooks: Mapping[nn.Module, Any]) -> list[Tensor]:
+    """Return what a network puts out, with the same random numbers each time."""
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(0)
+        return list(tensors_in(observe(model, rows, hooks)))
 
 
 class Blind:

@@ -39,6 +39,10 @@ class Standardize(nn.Module):
         return f"shape={self.shape}"
 
 
+class Unmeasurable(ValueError):
+    """Rows that have no mean and deviation."""
+
+
 def moments(x: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Return mean and deviation of a batch, taken over all axes but those of ``shape``.
 
@@ -46,15 +50,14 @@ def moments(x: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     and noise of rounding must not be blown up.
 
     Raises:
-        TypeError: If the batch is not of floating point.
-        ValueError: If there is no row, or a value is not finite.
+        Unmeasurable: If the batch is not of floating point, has no row, or a value is not finite.
     """
     if not x.numel():
-        raise ValueError("there are no rows to measure")
+        raise Unmeasurable("there are no rows to measure")
     if not x.is_floating_point():
-        raise TypeError(f"the inputs are {x.dtype}, not of floating point")
+        raise Unmeasurable(f"the inputs are {x.dtype}, not of floating point")
     if not bool(x.isfinite().all()):
-        raise ValueError("a value of the rows is not finite: fill in or leave out what is missing")
+        raise Unmeasurable("a value of the rows is not finite: fill in what is missing")
     kept = [size > 1 for size in shape]
     offset = x.dim() - len(shape)
     axes = [a for a in range(x.dim()) if a < offset or not kept[a - offset]]
@@ -74,8 +77,7 @@ def measure_inputs(model: nn.Module, paths: Sequence[str], rows: Any) -> None:
         rows: Rows of training data, as the network is called with them.
 
     Raises:
-        TypeError: If what reaches one is not of floating point.
-        ValueError: If it is not finite.
+        Unmeasurable: If what reaches one is not of floating point, or not finite.
     """
 
     def measure(module: Any, args: Any, kwargs: Any, output: Any) -> Tensor:

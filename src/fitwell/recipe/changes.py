@@ -187,7 +187,8 @@ def _of_trained(model: nn.Module, remedy: str, edits: tuple[Edit, ...]) -> tuple
         for edit in edits
         if not _concerns_frozen(model, edit)
     )
-    frozen = list(dict.fromkeys(place(edit) for edit in edits if edit not in kept))
+    gone = (place(edit) for edit in edits if edit not in kept)
+    frozen = list(dict.fromkeys(path for path in gone if path))
     # What keeps its weights is swapped place by place; what does not must fit its neighbours.
     replaced = [
         place(edit)
@@ -218,10 +219,9 @@ def _concerns_frozen(model: nn.Module, edit: Edit) -> bool:
     """Whether an edit draws, replaces or normalises weights that take no gradient."""
     if isinstance(edit, Initialize):
         return not model.get_parameter(edit.parameter).requires_grad
-    if isinstance(edit, (LevelOutputs, PruneUnits)):
-        drawn = edit.paths if isinstance(edit, LevelOutputs) else ("",) if edit.fresh else ()
-        return bool(drawn) and not any(_is_trained(model, path) for path in drawn)
-    if isinstance(edit, (Configure, MeasureInputs, FoldNorm, Remake)):
+    if isinstance(edit, LevelOutputs):
+        return not any(_is_trained(model, path) for path in edit.paths)
+    if isinstance(edit, (Configure, MeasureInputs, FoldNorm, PruneUnits, Remake)):
         return False
     old = model.get_submodule(edit.path)
     if isinstance(edit, (InsertAfter, InsertBefore, ReplaceCall)):

@@ -54,10 +54,16 @@ def is_sequence(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and "layer" in module._modules
 
 
-def precede(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
+def precede(
+    model: nn.Module,
+    path: str,
+    name: str,
+    new: nn.Module,
+    row: type[nn.Sequential] = nn.Sequential,
+) -> None:
     """Make the module at a path a sequence of a new one and itself."""
     old = model.get_submodule(path)
-    put(model, path, nn.Sequential(OrderedDict([(name, new), ("layer", old)])))
+    put(model, path, row(OrderedDict([(name, new), ("layer", old)])).train(old.training))
 
 
 def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:

@@ -11,7 +11,16 @@ from functools import singledispatch
 from types import ModuleType
 from typing import Any
 
-from fitwell.modules import MODULES, folding, lsuv, pruning, remaking, standardize, tracing
+from fitwell.modules import (
+    MODULES,
+    attached,
+    folding,
+    lsuv,
+    pruning,
+    remaking,
+    standardize,
+    tracing,
+)
 from fitwell.recipe import printed
 from fitwell.records import (
     Configure,
@@ -66,7 +75,8 @@ def _(edit: Replace) -> str:
 @line_of.register
 def _(edit: InsertBefore) -> str:
     at, name = json.dumps(edit.path), json.dumps(edit.name)
-    return f"precede(model, {at}, {name}, fitted(model, {at}, {edit.module}))"
+    row = ", Attached" if edit.answers else ""
+    return f"precede(model, {at}, {name}, fitted(model, {at}, {edit.module}){row})"
 
 
 @line_of.register
@@ -158,6 +168,8 @@ def files_of(edits: Iterable[Edit]) -> list[ModuleType]:
             file = inspect.getmodule(MODULES[spec.kind])
             assert file is not None
             files.append(file)
+        if isinstance(edit, InsertBefore) and edit.answers:
+            files.append(attached)
         if type(edit) in _FILES:
             files.append(_FILES[type(edit)])
     return list(dict.fromkeys(needed for file in files for needed in (*_needed_by(file), file)))

@@ -50,11 +50,18 @@ class InsertBefore:
     """Precede a module by a newly made one: ``path`` becomes ``Sequential(<name>=new, layer=old)``.
 
     Only for modules that are called with one tensor.
+
+    Args:
+        path: Where the module stands.
+        name: Name of the new one beside it.
+        module: The new one.
+        answers: Whether attributes of the module can still be read where it stood.
     """
 
     path: str
     name: str
     module: ModuleSpec
+    answers: bool = False
 
 
 @final

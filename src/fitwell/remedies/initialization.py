@@ -122,15 +122,11 @@ def _zeros(anatomy: Anatomy) -> list[Edit]:
     """Return what makes every residual block begin as the identity."""
     edits: dict[str, Edit] = {}
     reasons = []
-    for addition, end in branch_ends(anatomy):
-        if isinstance(end, str):
-            reasons.append(f"the branch added in {addition.path or 'the network'} {end}")
+    for addition, ends in branch_ends(anatomy):
+        if isinstance(ends, str):
+            reasons.append(f"the branch added in {addition.path or 'the network'} {ends}")
             continue
-        own = {name.rpartition(".")[2]: name for name in end.parameters}
-        # Of attention it is the projection of its output; the offset of a norm is zero already.
-        last = [n for n in end.parameters if n.endswith(("out_proj.weight", "out_proj.bias"))]
-        kinds = ("weight",) if end.role == Role.NORMALIZATION else ("weight", "bias")
-        for name in last or [own[kind] for kind in kinds if kind in own]:
+        for name in (name for end in ends for name in _last(end)):
             edits[name] = Initialize(name, "zeros_")
     if not edits:
         raise NotApplicable(
@@ -138,6 +134,17 @@ def _zeros(anatomy: Anatomy) -> list[Edit]:
             + ("\n  ".join(reasons) or "nothing is added to what it was made of")
         )
     return list(edits.values())
+
+
+def _last(end: Node) -> Sequence[str]:
+    """Return the parameters of the end of a branch that make it zero."""
+    if end.functional:
+        return end.parameters
+    own = {name.rpartition(".")[2]: name for name in end.parameters}
+    if end.role == Role.NORMALIZATION:  # its offset is zero already
+        return [own["weight"]]
+    projection = [n for n in end.parameters if n.endswith(("out_proj.weight", "out_proj.bias"))]
+    return projection or [own[kind] for kind in ("weight", "bias") if kind in own]
 
 
 def _weight(name: str, layer: Node, scheme: str, slope: float) -> Initialize:

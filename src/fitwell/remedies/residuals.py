@@ -10,12 +10,13 @@ from fitwell.remedies.places import LAYER_ROLES, is_convolution, is_linear
 _LOOKED_THROUGH = (Role.SHAPE, Role.DROPOUT)
 
 
-def branch_ends(anatomy: Anatomy) -> Iterator[tuple[Node, Node | str]]:
-    """Yield every residual addition with the norm or layer that its branch ends with.
+def branch_ends(anatomy: Anatomy) -> Iterator[tuple[Node, list[Node] | str]]:
+    """Yield every residual addition with the norms or layers that its branch ends with.
 
     Of the two things that are added, the branch is the one that has passed more layers since both
-    were the same; the other is the block's input, as it is or brought to another width. Where the
-    branch ends with something else, what it is stands in the place of the node.
+    were the same; the other is the block's input, as it is or brought to another width. A branch
+    that is a sum has several ends; a scale of the block's own behind its last layer is the end.
+    Where a branch ends with something else, what it is stands in the place of the nodes.
     """
     ancestors = _ancestors(anatomy)
     layers = sum(1 << n.index + 1 for n in anatomy.of_role(*LAYER_ROLES))
@@ -27,12 +28,24 @@ def branch_ends(anatomy: Anatomy) -> Iterator[tuple[Node, Node | str]]:
         if not common:
             continue
         lengths = [((ancestors[end] & layers) >> common).bit_count() for end in (first, second)]
-        if lengths[0] == lengths[1]:
-            continue
-        end = anatomy.nodes[first if lengths[0] > lengths[1] else second]
-        while end.role in _LOOKED_THROUGH and len(end.inputs) == 1 and end.inputs[0] >= 0:
-            end = anatomy.nodes[end.inputs[0]]
-        yield addition, _usable(end)
+        if lengths[0] != lengths[1]:
+            end = anatomy.nodes[first if lengths[0] > lengths[1] else second]
+            yield addition, _ends(anatomy, end, common - 1)
+
+
+def _ends(anatomy: Anatomy, end: Node, since: int) -> list[Node] | str:
+    """Return the norms and layers that a branch ends with, which begins behind a node."""
+    while end.role in _LOOKED_THROUGH and len(end.inputs) == 1 and end.inputs[0] >= since:
+        end = anatomy.nodes[end.inputs[0]]
+    if end.role != Role.ADD:
+        return _usable(end)
+    found: list[Node] = []
+    for source in end.inputs:
+        part = _ends(anatomy, anatomy.nodes[source], since) if source >= since else "is its input"
+        if isinstance(part, str):
+            return part
+        found += part
+    return found
 
 
 def _ancestors(anatomy: Anatomy) -> dict[int, int]:
@@ -48,11 +61,13 @@ def _ancestors(anatomy: Anatomy) -> dict[int, int]:
     return found
 
 
-def _usable(end: Node) -> Node | str:
+def _usable(end: Node) -> list[Node] | str:
     name = f"{end.kind} ({end.path})" if end.path else end.kind
     own = {parameter.rpartition(".")[2] for parameter in end.parameters}
-    layer = (is_linear(end) or is_convolution(end) or end.slug == "multiheadattention") and own
-    norm = end.role == Role.NORMALIZATION and not end.functional
-    if (layer or norm) and not end.functional and ("weight" in own or layer):
-        return end
-    return f"ends with {name}" + ("" if "weight" in own or not norm else ", which has no scale")
+    if end.functional:
+        scaled = end.slug == "mul" and len(end.inputs) == len(end.parameters) == 1
+        return [end] if scaled else f"ends with {name}"
+    if end.role == Role.NORMALIZATION:
+        return [end] if "weight" in own else f"ends with {name}, which has no scale"
+    layer = is_linear(end) or is_convolution(end) or end.slug == "multiheadattention"
+    return [end] if layer and own else f"ends with {name}"

@@ -48,6 +48,7 @@ class ScaleInputs(Remedy):
         shapes: dict[str, tuple[int, ...]] = {}
         queue = [(node, len(node.taken)) for node in anatomy.nodes if _INPUT in node.inputs]
         seen: set[int] = set()
+        words = ""
         while queue:
             node, axes = queue.pop(0)
             if node.index in seen:
@@ -56,13 +57,22 @@ class ScaleInputs(Remedy):
             if _passes_on(node):
                 queue += [(consumer, axes) for consumer in anatomy.consumers(node)]
                 continue
+            if "embedding" in node.slug:
+                words = words or node.path
+                continue
             _refuse(anatomy, node)
             readers[node.path] = node
             shapes[node.path] = (1,) if axes >= _IMAGE > len(node.taken) else _shape(node)
+        if words and not readers:
+            raise NotApplicable(
+                f"The network reads numbers of words ({words}), which have no scale."
+            )
         if not readers:
             raise NotApplicable("Nothing in the network was seen to read its input.")
         edits: list[Edit] = [
-            InsertBefore(path, NAME, ModuleSpec("Standardize", {"shape": shape}, own=True))
+            InsertBefore(
+                path, NAME, ModuleSpec("Standardize", {"shape": shape}, own=True), answers=True
+            )
             for path, shape in shapes.items()
         ]
         return [*edits, MeasureInputs(tuple(f"{path}.{NAME}" for path in readers))]
@@ -77,8 +87,6 @@ def _passes_on(node: Node) -> bool:
 def _refuse(anatomy: Anatomy, node: Node) -> None:
     """Raise if no scale can stand before what reads the input."""
     name = node.path or node.kind
-    if "embedding" in node.slug:
-        raise NotApplicable(f"The network reads numbers of words ({name}), which have no scale.")
     if node.slug == "standardize" or "batchnorm" in node.slug:
         raise NotApplicable(f"The network standardises its inputs already: {name} ({node.kind}).")
     if node.functional:

@@ -78,6 +78,10 @@ class Shrink(Remedy):
             )
         )
         changes, reasons = _narrower(shorter, self.width)
+        if self.layers is None and anatomy.of_role(Role.ATTENTION):
+            # Heads are split off by reshapes, through which units cannot be counted.
+            reasons += [f"{path} is beside attention" for path in changes]
+            changes = {}
         edits: list[Edit] = [Replace(path, ModuleSpec("Identity")) for path in gone]
         rebuilt = {n.path: n for n in shorter.nodes if n.path in changes and not n.functional}
         edits += [Replace(path, _rebuilt(node, changes[path])) for path, node in rebuilt.items()]

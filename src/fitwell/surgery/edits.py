@@ -12,6 +12,7 @@ from torch import nn
 
 from fitwell.errors import NotApplicable
 from fitwell.modules import MODULES
+from fitwell.modules.attached import Attached
 from fitwell.records import (
     Configure,
     Edit,
@@ -95,7 +96,8 @@ def _(edit: Replace, model: nn.Module, rows: object) -> None:
 def _(edit: InsertBefore, model: nn.Module, rows: object) -> None:
     old = model.get_submodule(edit.path)
     children = [(edit.name, made(edit.module, old, model)), (LAYER, old)]
-    put(model, edit.path, old, nn.Sequential(OrderedDict(children)))
+    row = Attached if edit.answers else nn.Sequential
+    put(model, edit.path, old, row(OrderedDict(children)).train(old.training))
 
 
 @perform_one.register

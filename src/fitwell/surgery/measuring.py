@@ -7,8 +7,8 @@ from torch import nn
 from fitwell.errors import BadInput, NotApplicable, require
 from fitwell.modules.folding import fold_norm
 from fitwell.modules.lsuv import level_outputs
-from fitwell.modules.pruning import prune_units
-from fitwell.modules.standardize import Standardize, measure_inputs
+from fitwell.modules.pruning import FAILURES, prune_units
+from fitwell.modules.standardize import Standardize, Unmeasurable, measure_inputs
 from fitwell.records import FoldNorm, LevelOutputs, MeasureInputs, PruneUnits
 from fitwell.surgery.edits import perform_one
 
@@ -24,10 +24,13 @@ twice the standard error leaves of them in 1,600 rows."""
 def _(edit: MeasureInputs, model: nn.Module, rows: object) -> list[str]:
     try:
         measure_inputs(model, edit.paths, rows)
-    except TypeError as error:
-        raise NotApplicable(f"The inputs cannot be scaled: {error}.") from error
-    except ValueError as error:
+    except Unmeasurable as error:
         raise BadInput(f"The inputs cannot be scaled: {error}.") from error
+    except FAILURES as error:
+        raise NotApplicable(
+            "The inputs cannot be scaled: the network's own code relies on what would change, or "
+            f"does not run on the rows.\n  {type(error).__name__}: {error}"
+        ) from error
     scales = [model.get_submodule(path) for path in edit.paths]
     if all(_does_nothing(scale) for scale in scales):
         raise NotApplicable(
@@ -52,6 +55,9 @@ def _(edit: LevelOutputs, model: nn.Module, rows: object) -> list[str]:
             f"The variance of every layer cannot be brought to 1: {error}.\n"
             "  give rows that differ from each other, and inputs that are finite"
         ) from error
+    still = [name for name, (start, _) in found.items() if not start]
+    same = [f"{name} puts out the same everywhere, and was not scaled" for name in still]
+    found = {name: values for name, values in found.items() if name not in still}
     off = {name: end for name, (_, end) in found.items() if abs(end - 1) > edit.tolerance}
     low, high = (side(end for _, end in found.values()) for side in (min, max))
     starts = [start for start, _ in found.values()]
@@ -61,7 +67,7 @@ def _(edit: LevelOutputs, model: nn.Module, rows: object) -> list[str]:
     ]
     if off:
         said.append(f"after {edit.rounds} rounds not yet at 1: {', '.join(off)}")
-    return [*said, *edit.left]
+    return [*said, *same, *edit.left]
 
 
 @perform_one.register
