@@ -244,3 +244,26 @@ def test_curves_have_one_point_an_epoch_on_as_many_training_as_validation_rows(t
     run = train(task, Recipe(), seed=0)
     assert [len(c) for c in vars(run.curves).values()] == [2, 2, 2, 2]
     assert all(abs(10 * m - round(10 * m)) < 1e-9 for m in run.curves.train_metric)
+
+
+def test_training_rows_alone_are_measured_for_the_scale_of_the_inputs(task):
+    x = task.data.train.x
+    far = Split(x * 50 + 7, task.data.train.y)
+    data = Data(far, task.data.validation, task.data.test, "table", task.data.classes)
+    scaled = Task("far", task.make_model, data, "cross_entropy", "accuracy", epochs=2)
+    fitted = fit(scaled, Job((RemedySpec("ScaleInputs"),), 1))
+    assert torch.allclose(fitted.model[0].scale.mean, far.x.mean(0), rtol=1e-4)
+    assert torch.allclose(fitted.model[0].scale.deviation, far.x.std(0, correction=0), rtol=1e-4)
+
+
+def sized(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+def test_a_smaller_network_comes_from_the_tasks_factory(task):
+    smaller = Task("sized", sized, task.data, "cross_entropy", "accuracy", epochs=2)
+    job = Job((RemedySpec("Shrink", {"width": 0.25}),), 1)
+    fitted = fit(smaller, job)
+    assert repr(fitted.model.train()) == repr(sized(2))
+    assert fitted.run.parameters == 4 * 2 + 2 + 2 * 2 + 2
+    assert fit(smaller, job).run.curves == fitted.run.curves
