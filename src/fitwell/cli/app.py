@@ -73,7 +73,9 @@ Time: TypeAlias = Annotated[
     str | None,
     typer.Option("--time", metavar="COLUMN", help="Split by it: test rows are the latest."),
 ]
-Seeds: TypeAlias = Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds of the proof.")]
+Seeds: TypeAlias = Annotated[
+    int, typer.Option("--seeds", metavar="N", help="Fresh seeds: runs of every arm.")
+]
 Json: TypeAlias = Annotated[
     Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
 ]

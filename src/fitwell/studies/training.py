@@ -25,6 +25,8 @@ from fitwell.tasks import Split, Task
 
 EVALUATION_ROWS = 1024
 """Rows in one forward pass of an evaluation."""
+FOR_TRAINED = ("FoldBatchNorm", "Prune")
+"""Remedies of a trained network, which a study can only give to an untrained one."""
 EXAMPLE_ROWS = 8
 """Rows of the example input that shows the order of the layers."""
 
@@ -158,7 +160,13 @@ def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, 
             )
         except NotApplicable:
             return ()
-    return tuple(map(str, found))
+    untrained = tuple(
+        f"{spec.name}: it is for a trained network, and here it takes the first weights. Apply it "
+        "to the network that the study gives."
+        for spec in recipe
+        if spec.name in FOR_TRAINED
+    )
+    return (*untrained, *map(str, found))
 
 
 def check_serves(task: Task, recipe: Sequence[RemedySpec]) -> None:
