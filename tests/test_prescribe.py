@@ -65,6 +65,13 @@ def test_small_batches_get_layer_norm_and_images_group_norm(layers, norm):
     assert "BatchNorm" in names("vanishing_gradients", layers=layers, batch_size=16)
 
 
+def test_a_recurrent_layer_by_itself_is_answered_by_layer_norm_unless_it_has_one():
+    layer = LayerFact("r", "RNN", "recurrent", 0, activation="tanh")
+    for norm in (False, True):
+        found = names("exploding_gradients", layers=(replace(layer, normalized=norm),))
+        assert ("LayerNorm" in found) is not norm
+
+
 def test_recurrent_networks_are_clipped_and_never_batch_normed():
     found = names("exploding_gradients", layers=RNN, batch_size=64)
     assert found[:2] == ["ClipNorm", "Initialization"]

@@ -39,7 +39,7 @@ def _norm(facts: Facts) -> tuple[RemedySpec, ...]:
 
     None where the network is normalised already.
     """
-    hidden = [layer for layer in facts.layers if layer.role == "hidden"]
+    hidden = [layer for layer in facts.layers if layer.role in ("hidden", "recurrent")]
     if not hidden or all(layer.normalized for layer in hidden):
         return ()
     if _recurrent(facts):

@@ -114,7 +114,8 @@ def layer_facts(
                 units=weight.shape[0] if weight is not None else 0,
                 trainable=any(p.requires_grad for p in own),
                 in_optimizer=held is None or any(id(p) in held for p in own),
-                normalized=any(node.role == Role.NORMALIZATION for node in between),
+                normalized=any(node.role == Role.NORMALIZATION for node in between)
+                or bool(layer.settings.get("norm")),
             )
         )
     return tuple(facts)
