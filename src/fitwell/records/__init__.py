@@ -36,7 +36,7 @@ from fitwell.records.learning_curve import (
     RowsWorth,
     curve_in_words,
 )
-from fitwell.records.network import TRANSPARENT, Anatomy, InputFact, Node, Role
+from fitwell.records.network import LAYER_ROLES, TRANSPARENT, Anatomy, InputFact, Node, Role
 from fitwell.records.results import (
     ArmRecord,
     Contribution,
@@ -56,6 +56,7 @@ from fitwell.records.trace import Facts, LayerFact, Quantity, Row, Trace
 
 __all__ = [
     "CONDITIONS",
+    "LAYER_ROLES",
     "SEVERITIES",
     "TRANSPARENT",
     "Anatomy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -31,6 +31,7 @@ class Role(StrEnum):
     OTHER = "other"
 
 
+LAYER_ROLES = frozenset({Role.LAYER, Role.RECURRENT})
 TRANSPARENT = frozenset({Role.NORMALIZATION, Role.DROPOUT, Role.SHAPE})
 """Roles that are looked through when asking which activation follows a layer."""
 
@@ -126,8 +127,7 @@ class Anatomy:
     @cached_property
     def layers(self) -> tuple[Node, ...]:
         """Layers and recurrent layers, each at its first call, in the order of execution."""
-        wanted = (Role.LAYER, Role.RECURRENT)
-        return tuple(n for n in self.nodes if n.role in wanted and n.call == 0)
+        return tuple(n for n in self.nodes if n.role in LAYER_ROLES and n.call == 0)
 
     @cached_property
     def output_layers(self) -> tuple[Node, ...]:
@@ -140,21 +140,37 @@ class Anatomy:
         heads = {layer.index for layer in self.output_layers}
         return tuple(layer for layer in self.layers if layer.index not in heads)
 
-    def next_layers(self, node: Node) -> tuple[Node, ...]:
-        """Return the nearest layers that the output of a node reaches, in order."""
-        found: dict[int, Node] = {}
+    def downstream(self, node: Node, *, until: Collection[Role] = ()) -> Iterator[Node]:
+        """Yield what the output of a node reaches, each node once.
+
+        Args:
+            node: Where to begin; it is yielded only if it reaches itself.
+            until: Roles behind which nothing is yielded; they are.
+        """
+        return self._walk(node, self.consumers, until)
+
+    def upstream(self, node: Node, *, until: Collection[Role] = ()) -> Iterator[Node]:
+        """Yield what the input of a node comes from, each node once; ``until`` as downstream."""
+        return self._walk(node, self.producers, until)
+
+    def _walk(
+        self, node: Node, step: Callable[[Node], Iterable[Node]], until: Collection[Role]
+    ) -> Iterator[Node]:
         seen: set[int] = set()
-        queue = list(self.consumers(node))
+        queue = list(step(node))
         while queue:
             current = queue.pop()
             if current.index in seen:
                 continue
             seen.add(current.index)
-            if current.role in (Role.LAYER, Role.RECURRENT):
-                found[current.index] = current
-            else:
-                queue.extend(self.consumers(current))
-        return tuple(found[index] for index in sorted(found))
+            yield current
+            if current.role not in until:
+                queue.extend(step(current))
+
+    def next_layers(self, node: Node) -> tuple[Node, ...]:
+        """Return the nearest layers that the output of a node reaches, in order."""
+        found = [n for n in self.downstream(node, until=LAYER_ROLES) if n.role in LAYER_ROLES]
+        return tuple(sorted(found, key=lambda layer: layer.index))
 
     def activation_after(self, node: Node) -> Node | None:
         """Return the activation that follows, looking through normalisation, dropout and shape.

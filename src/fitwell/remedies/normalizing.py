@@ -8,15 +8,8 @@ from math import prod
 from typing import Any, final
 
 from fitwell.errors import NotApplicable
-from fitwell.records import Anatomy, Edit, InsertAfter, ModuleSpec, Node, Replace, Role
-from fitwell.remedies.places import (
-    LAYER_ROLES,
-    calls,
-    follower,
-    is_convolution,
-    is_hidden,
-    is_linear,
-)
+from fitwell.records import LAYER_ROLES, Anatomy, Edit, InsertAfter, ModuleSpec, Node, Replace, Role
+from fitwell.remedies.places import calls, follower, is_convolution, is_hidden, is_linear
 
 NAME = "norm"
 """Name of the new module beside the layer that it follows."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fitwell.records import TRANSPARENT, Anatomy, Node, Role
+from fitwell.records import LAYER_ROLES, TRANSPARENT, Anatomy, Node, Role
 
 _PRODUCTS = frozenset("matmul rmatmul bmm einsum baddbmm".split())
-LAYER_ROLES = (Role.LAYER, Role.RECURRENT)
 
 
 def is_linear(node: Node) -> bool:
@@ -32,80 +31,44 @@ def calls(anatomy: Anatomy, path: str) -> tuple[Node, ...]:
 
 def layers_before(anatomy: Anatomy, node: Node) -> tuple[Node, ...]:
     """Return the nearest layers that the output of a node comes from."""
-    found: dict[int, Node] = {}
-    seen: set[int] = set()
-    queue = list(anatomy.producers(node))
-    while queue:
-        current = queue.pop()
-        if current.index in seen:
-            continue
-        seen.add(current.index)
-        if current.role in LAYER_ROLES:
-            found[current.index] = current
-        else:
-            queue.extend(anatomy.producers(current))
-    return tuple(found[index] for index in sorted(found))
+    found = [n for n in anatomy.upstream(node, until=LAYER_ROLES) if n.role in LAYER_ROLES]
+    return tuple(sorted(found, key=lambda layer: layer.index))
 
 
 def feeds_attention(anatomy: Anatomy, layer: Node) -> bool:
     """Whether a layer makes queries, keys or values: attention comes before the next layer."""
-    seen: set[int] = set()
-    queue = list(anatomy.consumers(layer))
-    while queue:
-        node = queue.pop()
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        if node.role == Role.ATTENTION:
-            return True
-        if node.role in LAYER_ROLES:
-            continue
-        sources = _sources(anatomy, node) if node.slug in _PRODUCTS else ()
-        if any(source.role == Role.ATTENTION for source in sources):
-            return True
-        queue += anatomy.consumers(node)
-    return False
+    reached = anatomy.downstream(layer, until={*LAYER_ROLES, Role.ATTENTION})
+    return any(
+        node.role == Role.ATTENTION
+        or (
+            node.role not in LAYER_ROLES
+            and node.slug in _PRODUCTS
+            and any(source.role == Role.ATTENTION for source in _sources(anatomy, node))
+        )
+        for node in reached
+    )
 
 
 def _sources(anatomy: Anatomy, node: Node) -> Iterator[Node]:
     """Yield what a node takes, looking through changes of shape and dropout."""
-    queue = list(anatomy.producers(node))
-    while queue:
-        current = queue.pop()
-        yield current
-        if current.role in (Role.SHAPE, Role.DROPOUT):
-            queue += anatomy.producers(current)
+    return anatomy.upstream(node, until=frozenset(Role) - {Role.SHAPE, Role.DROPOUT})
 
 
 def feeds_itself(anatomy: Anatomy, layer: Node) -> bool:
     """Whether a layer is called again on what came of its own output, as in a loop."""
-    seen: set[int] = set()
-    queue = list(anatomy.consumers(layer))
-    while queue:
-        node = queue.pop()
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        if node.path == layer.path and node.functional == layer.functional:
-            return True
-        queue += anatomy.consumers(node)
-    return False
+    return any(
+        node.path == layer.path and node.functional == layer.functional
+        for node in anatomy.downstream(layer)
+    )
 
 
 def is_recurrent(anatomy: Anatomy, node: Node) -> bool:
     """Whether a node works on the state of a loop: a layer before it takes its output again."""
     before = {(layer.path, layer.functional) for layer in layers_before(anatomy, node)}
-    seen: set[int] = set()
-    queue = list(anatomy.consumers(node))
-    while queue:
-        current = queue.pop()
-        if current.index in seen:
-            continue
-        seen.add(current.index)
-        if current.role in LAYER_ROLES and (current.path, current.functional) in before:
-            return True
-        queue.extend(anatomy.consumers(current))
-    return False
+    return any(
+        reached.role in LAYER_ROLES and (reached.path, reached.functional) in before
+        for reached in anatomy.downstream(node)
+    )
 
 
 def stands_between_layers(anatomy: Anatomy, node: Node) -> bool:
@@ -114,18 +77,8 @@ def stands_between_layers(anatomy: Anatomy, node: Node) -> bool:
     What is put out to a softmax inside the network shapes scores, and is no activation of a layer:
     the cap on the scores of Gemma 2, the position bias of Swin V2.
     """
-    if node.role != Role.ACTIVATION:
-        return False
-    seen: set[int] = set()
-    queue = list(anatomy.consumers(node))
-    while queue:
-        current = queue.pop()
-        if current.role in LAYER_ROLES:
-            return True
-        if current.index not in seen and current.role != Role.ATTENTION:
-            queue += anatomy.consumers(current)
-        seen.add(current.index)
-    return False
+    reached = anatomy.downstream(node, until={*LAYER_ROLES, Role.ATTENTION})
+    return node.role == Role.ACTIVATION and any(n.role in LAYER_ROLES for n in reached)
 
 
 def hidden_activations(anatomy: Anatomy) -> tuple[Node, ...]:

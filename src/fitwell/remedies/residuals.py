@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fitwell.records import Anatomy, Node, Role
-from fitwell.remedies.places import LAYER_ROLES, is_convolution, is_linear
+from fitwell.records import LAYER_ROLES, Anatomy, Node, Role
+from fitwell.remedies.places import is_convolution, is_linear
 
 _LOOKED_THROUGH = (Role.SHAPE, Role.DROPOUT)
 
