@@ -1,7 +1,9 @@
 """The anatomy is what really ran, and recording it changes nothing."""
 
 import copy
+import gc
 import random
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -436,3 +438,16 @@ def test_a_compiled_network_is_inspected_without_compiling_it():
     found = anatomy.inspect(net, torch.ones(2, 3))
     assert [node.kind for node in found.nodes] == ["Linear", "ReLU", "Linear"]
     assert compiled == []
+
+
+def test_a_network_that_was_inspected_goes_when_its_last_name_goes():
+    net = nn.Sequential(nn.Linear(3, 2))
+    alive = ref(net)
+    gc.collect()
+    gc.disable()
+    try:
+        anatomy.inspect(net, torch.ones(1, 3))
+        del net
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -67,12 +67,12 @@ def test_dead_units_go_first_and_nothing_is_lost_with_them():
 def test_magnitude_is_that_of_all_layers_that_belong_together():
     net = nn.Sequential(nn.Linear(6, 4, bias=False), nn.ReLU(), nn.Linear(4, 3, bias=False))
     with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None].expand(4, 6))
-        net[2].weight.copy_(torch.tensor([9.0, 1.0, 1.0, 1.0]).expand(3, 4))
-    ins, outs = torch.tensor([1.0, 4, 9, 16]), torch.tensor([81.0, 1, 1, 1])
-    scores = ins / ins.mean() + outs / outs.mean()
-    (kept,) = (scores.topk(3).indices.sort().values,)
-    assert torch.equal(prune(net, 0.25).model[0].weight, net[0].weight[kept])
+        net[0].weight.copy_(torch.tensor([3.0, 4.0, 3.0, 4.0])[:, None].expand(4, 6))
+        net[2].weight.copy_(torch.tensor([8.0, 1.0, 4.0, 3.0]).expand(3, 4))
+    ins, outs = torch.tensor([9.0, 16, 9, 16]), torch.tensor([64.0, 1, 16, 9])
+    # By the first layer alone, or as parts of the largest, another unit would go.
+    assert (ins / ins.mean() + outs / outs.mean()).argmin() == 1
+    assert torch.equal(prune(net, 0.25).model[0].weight, net[0].weight[[0, 2, 3]])
 
 
 def test_the_scale_of_batch_norm_decides_where_it_is_asked():

@@ -74,7 +74,6 @@ class Recorder:
         self._running: list[tuple[str, Counter[str]]] = [("", Counter())]
         self._inside = 0
         self._handles: list[RemovableHandle] = []
-        self._calls = _Calls(self._function_ran)
         self._stack = ExitStack()
         self._count: dict[tuple[str, str], int] = {}
 
@@ -92,7 +91,8 @@ class Recorder:
                     _Leave(self, name, role), with_kwargs=True, always_call=True
                 ),
             ]
-        self._stack.enter_context(self._calls)
+        # Held by the stack alone: recorder and mode would else keep each other, and the network.
+        self._stack.enter_context(_Calls(self._function_ran))
         return self
 
     def __exit__(
