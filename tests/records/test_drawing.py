@@ -434,7 +434,7 @@ def anatomies(draw: st.DrawFn, repeated: bool = True) -> Anatomy:
             (draw(roles), draw(st.lists(st.integers(1, 6), max_size=3)))
             for _ in range(draw(st.integers(1, 4)))
         ]
-        prefix = draw(st.sampled_from("abc"))
+        prefix = draw(st.sampled_from("abc")) + ("" if repeated else str(len(nodes)))
         for number in range(draw(st.integers(1, 4)) if repeated else 1):
             for name, (role, offsets) in enumerate(part):
                 index = len(nodes)
