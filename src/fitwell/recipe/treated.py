@@ -35,7 +35,8 @@ _PATIENCE = 200
 class Treated:
     """The treated copy of a model; made by :meth:`fitwell.Recipe.apply`.
 
-    ``model`` is an ordinary network that carries nothing of fitwell; ``changes`` says what was
+    ``model`` is an ordinary network without hooks; it holds nothing of fitwell but, for some
+    remedies, modules of :mod:`fitwell.modules`, which are plain torch. ``changes`` says what was
     done to it. The methods fit the rest of the recipe to a training loop of one's own; what the
     recipe does not need changes nothing and may be left out::
 
