@@ -119,15 +119,17 @@ def test_the_gradients_of_digits_rows_rnn_explode_and_it_stays_at_chance() -> No
 def test_digits_rows_rnn_learns_better_once_its_recurrent_weights_are_orthogonal() -> None:
     """Over five seeds: how far a single run gets differs by half the scale, and by machine."""
     task = made("digits-rows-rnn")
-    gains = []
+    gains, best = [], 0.0
     for seed in range(5):
         plain = built(task.make_model, seed)
         orthogonal = built(task.make_model, seed)
         nn.init.orthogonal_(orthogonal.rnn.weight_hh_l0)
-        scores = [train(task, net, seed=seed)["test"][1] for net in (plain, orthogonal)]
-        gains.append(scores[1] - scores[0])
-    assert fmean(gains) > 0.15
-    assert sum(gain > 0 for gain in gains) >= 4
+        before, after = (train(task, net, seed=seed)["test"][1] for net in (plain, orthogonal))
+        gains.append(after - before)
+        best = max(best, after)
+    assert min(gains) > 0
+    assert fmean(gains) > 0.3
+    assert best > 0.6
 
 
 def test_digits_healthy_learns_the_same_on_both_sides() -> None:

@@ -51,6 +51,8 @@ _BARE = (
     (re.compile(r"(?<=is called with )[\w(].*"), "…."),
     (re.compile(r"(?<=this network reads )\([\d, ]+\)|(?<=whole numbers )\([\d, ]+\)"), "…"),
     (re.compile(r"\bof size \d+|\b(?<=keeps its )\d+"), "…"),
+    # Numbers that a processor rounds in its own way.
+    (re.compile(r"(?<=targets it is )[-\d.e]+(?=,)|(?<=the loss is )[-\d.e]*\d"), "…"),
 )
 """What differs from network to network in a reason, and what stands for it."""
 
