@@ -35,6 +35,8 @@ def test_json_has_the_documented_keys_and_spells_infinity():
         "explanation": "A gap.",
         "remedies": [{"name": "Dropout", "args": {"rate": 0.5}}],
         "cause": "bad_initialization",
+        "until": None,
+        "advice": "",
     }
 
 

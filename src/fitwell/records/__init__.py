@@ -52,7 +52,7 @@ from fitwell.records.results import (
     Verdict,
     study_to_dict,
 )
-from fitwell.records.trace import Facts, LayerFact, Quantity, Row, Trace
+from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
 
 __all__ = [
     "CONDITIONS",
@@ -87,6 +87,7 @@ __all__ = [
     "MeasureInputs",
     "ModuleSpec",
     "Node",
+    "NormFact",
     "Outcome",
     "PowerLaw",
     "PruneUnits",

@@ -79,6 +79,9 @@ class Finding:
         explanation: One or two sentences for the user.
         remedies: Remedies that answer it, the most promising first.
         cause: The finding that explains this one, if one does.
+        until: Optimizer step at which it ended, or None if it lasted to the end.
+        advice: What to change in the code, in the imperative, where no remedy can do it.
+        phrase: A few words for a chain of causes, as "the loss is NaN from step 3".
     """
 
     condition: str
@@ -90,6 +93,9 @@ class Finding:
     explanation: str
     remedies: tuple[RemedySpec, ...] = ()
     cause: Finding | None = None
+    until: int | None = None
+    advice: str = ""
+    phrase: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON-ready data; ``cause`` as the slug of the other one."""
@@ -103,6 +109,8 @@ class Finding:
             "explanation": self.explanation,
             "remedies": [spec.to_dict() for spec in self.remedies],
             "cause": self.cause.condition if self.cause else None,
+            "until": self.until,
+            "advice": self.advice,
         }
 
     def with_remedies(self, remedies: tuple[RemedySpec, ...]) -> Finding:

@@ -14,6 +14,9 @@ from fitwell.errors import BadInput, require
 SCHEMA = 1
 """Version of what :meth:`Trace.save` writes."""
 
+_LISTS = ("output_shape", "target_shape", "forgotten", "frozen")
+"""Facts that are tuples, and lists in JSON."""
+
 
 class Quantity(StrEnum):
     """What a row of a trace measures, with its unit."""
@@ -45,6 +48,60 @@ class Quantity(StrEnum):
     """Share of a layer's activations in the flat part of a sigmoid or tanh, in [0, 1]."""
     NON_FINITE = "non_finite"
     """1 if a NaN or infinity was seen, else 0."""
+    INPUT_MEAN = "input_mean"
+    """Mean of what enters the network."""
+    INPUT_MAX = "input_max"
+    """Largest absolute value of what enters the network."""
+    INPUT_SPREAD = "input_spread"
+    """Largest standard deviation of an input feature over the smallest that is not zero; at
+    least 1. For images the features are the channels."""
+    INPUT_SHIFT = "input_shift"
+    """How far the inputs of an evaluation lie from those of training: root mean square over the
+    features of the difference of the means, in standard deviations of training; phase
+    ``"validation"``, ``count`` is the smaller number of rows. For token inputs, the total
+    variation distance of the two histograms."""
+    TARGET_SHIFT = "target_shift"
+    """The same for the targets; for classes, the total variation distance of their shares."""
+    OUTPUT_SHIFT = "output_shift"
+    """The same for what the network puts out, before its first update."""
+    TARGET_MEAN = "target_mean"
+    """Mean of the targets that the loss is given."""
+    TARGET_SPREAD = "target_spread"
+    """Standard deviation of the targets that the loss is given."""
+    TARGET_MIN = "target_min"
+    """Smallest target that the loss is given."""
+    TARGET_MAX = "target_max"
+    """Largest target that the loss is given."""
+    OUTPUT_MIN = "output_min"
+    """Smallest value that the loss is given as the network's output."""
+    OUTPUT_MAX = "output_max"
+    """Largest value that the loss is given as the network's output."""
+    OUTPUT_SPREAD = "output_spread"
+    """Standard deviation over the rows, averaged over the units, of what the loss is given as
+    output: 0 if the network says the same of every row."""
+    ROW_SUM_ERROR = "row_sum_error"
+    """Largest distance from 1 of the sum of a row of outputs: 0 behind a softmax."""
+    TRAINING_MODE = "training_mode"
+    """1 if the network was in training mode at a forward pass, else 0. Phase ``"train"``: passes
+    that a backward pass follows; ``"validation"``: passes without gradients."""
+    CARRIED_GRADIENT = "carried_gradient"
+    """Share of a step's gradient that is left from the step before, because it was not cleared:
+    0, or about 1/2 and more."""
+    GRADIENTLESS = "gradientless"
+    """Number of parameters of a module that require a gradient, and that the optimizer holds,
+    but that got none in this step; a row only where there are some."""
+    TIME_GRADIENT = "time_gradient"
+    """L2 norm of the gradient of the loss with respect to what a recurrent layer takes in at one
+    time step; ``call`` is the time step, from 0."""
+    STATISTICS_DRIFT = "statistics_drift"
+    """How far the mean of a batch norm's batch lies from its running mean, in running standard
+    deviations, root mean square over the channels; ``count`` is the number of values of a channel
+    in the batch, ``call`` that of the layer's call within the forward pass."""
+    UPDATE_COSINE = "update_cosine"
+    """Cosine of the change of all weights in one step with that in the step before, in [-1, 1]."""
+    NEIGHBOR_DISAGREEMENT = "neighbor_disagreement"
+    """How much the targets of rows with the nearest inputs differ, over how much those of any two
+    rows do: 0 if near rows agree, 1 if nearness tells nothing. ``count`` is the number of rows."""
 
 
 @final
@@ -85,6 +142,8 @@ class LayerFact:
         trainable: Whether a parameter of it requires a gradient.
         in_optimizer: Whether the optimizer holds a parameter of it.
         normalized: Whether a normalisation stands between it and its activation.
+        gated: Whether its output is a gate or a mask, which is meant to saturate.
+        bypassed: Whether a residual connection leads around it.
     """
 
     name: str
@@ -98,6 +157,34 @@ class LayerFact:
     trainable: bool = True
     in_optimizer: bool = True
     normalized: bool = False
+    gated: bool = False
+    bypassed: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class NormFact:
+    """What does not change about a normalisation layer during a run.
+
+    Args:
+        name: Module name.
+        kind: ``"batch"``, ``"layer"``, ``"group"``, ``"instance"`` or ``"rms"``.
+        calls: Calls within one forward pass.
+        rows: Rows of the training batch that it saw, or 0 if unknown.
+        recurrent: Whether it stands in a recurrence: it is called once a time step, or takes the
+            states of a recurrent layer over time as its batch.
+        momentum: Weight of the new batch in the running statistics, in [0, 1]; 0 where there are
+            none.
+        tracks: Whether evaluation uses running statistics.
+    """
+
+    name: str
+    kind: str
+    calls: int = 1
+    rows: int = 0
+    recurrent: bool = False
+    momentum: float = 0.0
+    tracks: bool = False
 
 
 @final
@@ -118,6 +205,24 @@ class Facts:
         chance_loss: Loss of the best constant prediction, or None if unknown.
         noisy_training_loss: True if the logged training loss was measured under dropout,
             augmentation or another treatment, and so does not compare with validation's.
+        norms: Normalisation layers in order of execution.
+        output_activation: Slug of the activation that ends the network (``"softmax"``), or "".
+        output_shape: Shape of what the loss was given as output; empty if unknown.
+        target_shape: Shape of what the loss was given as target; empty if unknown.
+        target_kind: ``"integers"``, ``"floats"`` or ``"booleans"``; "" if unknown.
+        input_kind: ``"tokens"`` (integers), ``"images"``, ``"sequences"``, ``"rows"``; "" if
+            unknown.
+        loss_expects: What the loss takes as output: ``"logits"``, ``"probabilities"``,
+            ``"log_probabilities"`` or ``"values"``; "" if unknown.
+        forgotten: Names of the parameters that require a gradient, and that no optimizer holds.
+        frozen: Names of the parameters that require no gradient.
+        mode_matters: Whether training and evaluation mode differ: dropout, or batch norm with
+            running statistics.
+        dropout: Largest dropout rate, in [0, 1].
+        weight_decay: Largest weight decay of the optimizer.
+        momentum: Momentum of the optimizer, or its first beta.
+        planned_steps: Steps that the run was meant to take, or 0 if unknown.
+        error: What the exception said that ended the run, or "".
     """
 
     layers: tuple[LayerFact, ...] = ()
@@ -131,6 +236,21 @@ class Facts:
     classes: int = 0
     chance_loss: float | None = None
     noisy_training_loss: bool = False
+    norms: tuple[NormFact, ...] = ()
+    output_activation: str = ""
+    output_shape: tuple[int, ...] = ()
+    target_shape: tuple[int, ...] = ()
+    target_kind: str = ""
+    input_kind: str = ""
+    loss_expects: str = ""
+    forgotten: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    mode_matters: bool = False
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    planned_steps: int = 0
+    error: str = ""
 
     def layer(self, name: str) -> LayerFact | None:
         """Return the layer of that name, or None."""
@@ -191,6 +311,8 @@ class Trace:
             )
         facts = dict(data["facts"])
         facts["layers"] = tuple(LayerFact(**layer) for layer in facts["layers"])
+        facts["norms"] = tuple(NormFact(**norm) for norm in facts.get("norms", ()))
+        facts |= {k: tuple(facts[k]) for k in _LISTS if k in facts}
         known = set(Quantity)
         rows = [
             Row(

@@ -1,15 +1,13 @@
-"""From findings to remedies: one table, and the diagnosis that it completes."""
+"""Condition -> remedies, and what else it brings about: one row each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
-from fitwell.detectors import DETECTORS
-from fitwell.errors import BadInput
-from fitwell.records import SEVERITIES, Diagnosis, Facts, Finding, RemedySpec, Trace
+from fitwell.records import Facts, Finding, RemedySpec
 
 SMALL_BATCH = 16
 """Below this many rows in a batch, batch norm is not named: batch statistics of few rows are noise
@@ -104,27 +102,83 @@ def _for_underfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     return (*_norm(facts), RemedySpec("Initialization"), *_activation(facts))
 
 
+def _advice_only(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    """None: the code is to be changed, as the finding's advice says."""
+    return ()
+
+
+def _for_unscaled(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    return (RemedySpec("ScaleInputs"), *_norm(facts), RemedySpec("ClipNorm"))
+
+
+def _for_high_rate(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    lower = RemedySpec("LearningRate", {"factor": 0.1, "warmup": 0})
+    return (lower, RemedySpec("ClipNorm"), *_norm(facts))
+
+
+def _for_low_rate(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    return (RemedySpec("LearningRate", {"factor": 10.0, "warmup": 0}), *_norm(facts))
+
+
+def _for_small_batch_norm(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    maps = any(layer.kind.startswith("Conv") for layer in facts.layers)
+    names = ("GroupNorm", "LayerNorm") if maps else ("LayerNorm", "GroupNorm")
+    return tuple(RemedySpec(name) for name in names)
+
+
+def _for_recurrent_batch_norm(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    return (RemedySpec("LayerNorm"),)
+
+
+def _for_not_learning(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
+    """Nothing of its own where another condition explains it: treat that one."""
+    if finding.cause is not None:
+        return ()
+    higher = RemedySpec("LearningRate", {"factor": 10.0, "warmup": 0})
+    return (RemedySpec("Initialization"), *_norm(facts), *_activation(facts), higher)
+
+
+_UNTRAINABLE = ("not_learning", "underfitting", "learning_rate_too_low")
+_NO_GRADIENT = ("dead_units", "saturated_units", "vanishing_gradients")
+_SETUP = (*_NO_GRADIENT, "exploding_gradients", "non_finite", "oscillating_loss", *_UNTRAINABLE)
+
 REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
     {
-        "bad_initialization": Row(
-            _for_first_weights,
+        "loss_output_mismatch": Row(_advice_only, (*_SETUP, "learning_rate_too_high")),
+        "accumulated_gradients": Row(
+            _advice_only, (*_SETUP, "learning_rate_too_high", "overfitting")
+        ),
+        "untrained_parameters": Row(_advice_only, ("vanishing_gradients", *_UNTRAINABLE)),
+        "wrong_mode": Row(_advice_only, ("overfitting", "small_batch_norm", *_UNTRAINABLE)),
+        "distribution_shift": Row(_advice_only, ("overfitting",)),
+        "unscaled_inputs": Row(
+            _for_unscaled, (*_SETUP, "bad_initialization", "learning_rate_too_high")
+        ),
+        "bad_initialization": Row(_for_first_weights, (*_SETUP, "learning_rate_too_high")),
+        "learning_rate_too_high": Row(
+            _for_high_rate,
             (
-                "exploding_gradients",
-                "vanishing_gradients",
-                "dead_units",
-                "saturated_units",
-                "non_finite",
-                "underfitting",
+                *(*_NO_GRADIENT, "exploding_gradients", "non_finite", "oscillating_loss"),
+                *("not_learning", "underfitting"),
             ),
         ),
-        "exploding_gradients": Row(
-            _for_explosion,
-            ("dead_units", "saturated_units", "vanishing_gradients", "non_finite", "underfitting"),
+        "recurrent_batch_norm": Row(
+            _for_recurrent_batch_norm,
+            ("small_batch_norm", "overfitting", "oscillating_loss", *_UNTRAINABLE),
         ),
-        "dead_units": Row(_for_dead, ("vanishing_gradients", "underfitting")),
-        "saturated_units": Row(_for_saturation, ("vanishing_gradients", "underfitting")),
-        "vanishing_gradients": Row(_for_vanishing, ("underfitting",)),
-        "non_finite": Row(_for_explosion, ("dead_units", "underfitting")),
+        "small_batch_norm": Row(
+            _for_small_batch_norm, ("overfitting", "oscillating_loss", *_UNTRAINABLE)
+        ),
+        "exploding_gradients": Row(
+            _for_explosion, (*_NO_GRADIENT, "non_finite", "oscillating_loss", *_UNTRAINABLE)
+        ),
+        "dead_units": Row(_for_dead, ("vanishing_gradients", *_UNTRAINABLE)),
+        "saturated_units": Row(_for_saturation, ("vanishing_gradients", *_UNTRAINABLE)),
+        "vanishing_gradients": Row(_for_vanishing, _UNTRAINABLE),
+        "non_finite": Row(_for_explosion, ("dead_units", *_UNTRAINABLE)),
+        "learning_rate_too_low": Row(_for_low_rate, ("not_learning", "underfitting")),
+        "oscillating_loss": Row(_for_high_rate, ("not_learning", "underfitting")),
+        "not_learning": Row(_for_not_learning, ("underfitting",)),
         "overfitting": Row(_for_overfitting),
         "underfitting": Row(_for_underfitting),
     }
@@ -145,55 +199,3 @@ def remedies_for(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     """
     row = REMEDIES_FOR.get(finding.condition)
     return row.remedies(finding, facts) if row else ()
-
-
-def diagnose(trace: Trace, *, only: Collection[str] | None = None) -> Diagnosis:
-    """Judge a trace by every detector, link findings to their causes, and name remedies.
-
-    Args:
-        trace: What the probes recorded.
-        only: Conditions to look for; all by default.
-
-    Returns:
-        Root causes first, then what they explain; within each, the severest first.
-
-    Raises:
-        BadInput: If ``only`` names a condition that has no detector.
-    """
-    known = {detector.condition for detector in DETECTORS}
-    for name in only or ():
-        if name not in known:
-            raise BadInput(f"Expected one of {', '.join(sorted(known))}, got {name!r}.")
-    chosen = [d for d in DETECTORS if only is None or d.condition in only]
-    order = list(REMEDIES_FOR)
-    found = [finding for detector in chosen for finding in detector.detect(trace)]
-    found.sort(key=lambda f: order.index(f.condition) if f.condition in order else len(order))
-    linked: list[Finding] = []
-    for finding in found:
-        caused = replace(finding, cause=_cause(finding, linked))
-        linked.append(caused.with_remedies(remedies_for(caused, trace.facts)))
-    linked.sort(key=_rank)
-    unjudged = tuple(s for s in (d.unjudged(trace) for d in chosen) if s is not None)
-    return Diagnosis(tuple(linked), unjudged)
-
-
-def _cause(finding: Finding, earlier: list[Finding]) -> Finding | None:
-    """First finding that explains this one and did not begin after it."""
-    for other in earlier:
-        row = REMEDIES_FOR.get(other.condition)
-        if row and finding.condition in row.explains and _begin(other) <= _end(finding):
-            return other
-    return None
-
-
-def _begin(finding: Finding) -> int:
-    return finding.since or 0
-
-
-def _end(finding: Finding) -> float:
-    """Underfitting has no beginning of its own: whatever else was found came before its end."""
-    return float("inf") if finding.condition == "underfitting" else finding.since or 0
-
-
-def _rank(finding: Finding) -> tuple[bool, int]:
-    return finding.cause is not None, -SEVERITIES.index(finding.severity)
