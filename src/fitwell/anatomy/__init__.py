@@ -6,7 +6,7 @@ shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
 from fitwell.anatomy.example import example_for
-from fitwell.anatomy.inspection import inspect, layer_facts, undisturbed
+from fitwell.anatomy.inspection import inspect, layer_facts, normalizes_input, undisturbed
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import ACTIVATION_NAMES, activation_name, is_normalization
 from fitwell.modules.rows import run, tensors_in
@@ -19,6 +19,7 @@ __all__ = [
     "inspect",
     "is_normalization",
     "layer_facts",
+    "normalizes_input",
     "run",
     "tensors_in",
     "undisturbed",

@@ -14,7 +14,7 @@ from torch import nn
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import activation_name
 from fitwell.modules.rows import run, tensors_in
-from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
+from fitwell.records import LAYER_ROLES, Anatomy, InputFact, LayerFact, Node, Role
 
 
 @contextmanager
@@ -119,6 +119,18 @@ def layer_facts(
             )
         )
     return tuple(facts)
+
+
+def normalizes_input(anatomy: Anatomy) -> bool:
+    """Whether a normalisation reads what enters the network before any layer with weights."""
+    first = (*LAYER_ROLES, Role.NORMALIZATION)
+    met = [
+        node
+        for reader in anatomy.readers
+        for node in ([reader] if reader.role in first else anatomy.downstream(reader, until=first))
+        if node.role in first
+    ]
+    return bool(met) and all(node.role == Role.NORMALIZATION for node in met)
 
 
 def _activation_of(anatomy: Anatomy, layer: Node) -> str:
