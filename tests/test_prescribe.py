@@ -140,7 +140,7 @@ def test_first_weights_explain_an_explosion_and_that_is_what_breaks():
         "non_finite": "exploding_gradients",
         "not_learning": "non_finite",
     }
-    assert [len(chain) for chain in diagnosis.chains()] == [3]
+    assert [len(chain) for chain in diagnosis.chains()] == [4]
 
 
 def test_what_began_later_explains_nothing():
