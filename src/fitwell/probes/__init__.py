@@ -5,6 +5,7 @@ from fitwell.probes.gradients import Gradients
 from fitwell.probes.hooks import Hook, Inert
 from fitwell.probes.inputs import Inputs
 from fitwell.probes.layout import Layer, Layout, layout_of
+from fitwell.probes.learning_rate import LearningRate
 from fitwell.probes.losses import Losses
 from fitwell.probes.updates import Updates
 from fitwell.probes.weights import Weights
@@ -19,6 +20,7 @@ __all__ = [
     "Inputs",
     "Layer",
     "Layout",
+    "LearningRate",
     "Losses",
     "Updates",
     "Weights",

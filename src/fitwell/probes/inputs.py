@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 import torch
 from torch import nn
@@ -24,7 +24,7 @@ class Inputs(Probe):
         model: The network; one light hook stands on it during the step.
 
     Attributes:
-        rows: Largest number of rows that entered at once, of inputs of any type.
+        rows: Largest number of rows that entered at once so far, of inputs of any type.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -34,7 +34,7 @@ class Inputs(Probe):
         self.rows = 0
 
     def __enter__(self) -> Self:
-        self._readings, self.rows = [], 0
+        self._readings = []
         hook = Hook(self._entered)
         self._handle = self._model.register_forward_pre_hook(hook, with_kwargs=True)
         return self
@@ -64,3 +64,7 @@ class Inputs(Probe):
     def readings(self) -> Iterable[Reading]:
         """Return one reading a forward pass with gradients enabled."""
         return tuple(self._readings)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return the largest number of rows that entered at once in training."""
+        return {"batch_size": self.rows} if self.rows else {}
