@@ -5,6 +5,7 @@ function, in the order in which they ran, with what fed what. It needs no tracin
 shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
+from fitwell.anatomy.connections import norm_facts, output_activation
 from fitwell.anatomy.example import example_for
 from fitwell.anatomy.inspection import inspect, layer_facts, undisturbed
 from fitwell.anatomy.recorder import Recorder
@@ -19,6 +20,8 @@ __all__ = [
     "inspect",
     "is_normalization",
     "layer_facts",
+    "norm_facts",
+    "output_activation",
     "run",
     "tensors_in",
     "undisturbed",
