@@ -451,3 +451,30 @@ def test_a_network_that_was_inspected_goes_when_its_last_name_goes():
         assert alive() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([nn.BatchNorm1d(6), nn.Linear(6, 3)], True),
+        ([nn.Unflatten(1, (2, 3)), nn.Flatten(), nn.LayerNorm(6), nn.Linear(6, 3)], True),
+        ([nn.Linear(6, 3), nn.BatchNorm1d(3)], False),
+        ([nn.Identity(), nn.Linear(6, 3)], False),
+        ([nn.ReLU()], False),
+    ],
+)
+def test_a_normalisation_reads_the_input_if_it_stands_before_every_layer(layers, expected):
+    recorded = anatomy.inspect(nn.Sequential(*layers), torch.randn(4, 6))
+    assert anatomy.normalizes_input(recorded) is expected
+
+
+def test_an_input_that_also_goes_around_the_normalisation_is_not_normalised():
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.a, self.b = nn.BatchNorm1d(6), nn.Linear(6, 3), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.a(self.norm(x)) + self.b(x)
+
+    assert not anatomy.normalizes_input(anatomy.inspect(Around(), torch.randn(4, 6)))

@@ -180,13 +180,12 @@ def _in_recurrence(anatomy: Anatomy, calls: list[Node], behind: list[int]) -> bo
         return True
     early: dict[str, Node] = {}
     for node in anatomy.of_role(*LAYER_ROLES):
-        takes_first = bool(behind[node.index] & _bit(first.index))
-        takes_second = bool(behind[node.index] & _bit(second.index))
-        if takes_first and not takes_second:
-            early.setdefault(node.path, node)
-        elif takes_second and node.path in early:
-            if behind[node.index] & _bit(early[node.path].index):
-                return True
+        before = behind[node.index]
+        if not before & _bit(second.index):
+            if before & _bit(first.index):
+                early.setdefault(node.path, node)
+        elif node.path in early and before & _bit(early[node.path].index):
+            return True
     return False
 
 

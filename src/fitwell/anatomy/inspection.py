@@ -6,16 +6,17 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from fitwell.anatomy.connections import bypassed, is_gated
+from fitwell.anatomy.connections import bypassed, is_gated, norm_facts, output_activation
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import activation_name
 from fitwell.modules.rows import run, tensors_in
-from fitwell.records import Anatomy, InputFact, LayerFact, Node, Role
+from fitwell.records import LAYER_ROLES, Anatomy, InputFact, LayerFact, Node, Role
 
 
 @contextmanager
@@ -124,6 +125,27 @@ def layer_facts(
             )
         )
     return tuple(facts)
+
+
+def normalizes_input(anatomy: Anatomy) -> bool:
+    """Whether a normalisation reads what enters the network before any layer with weights."""
+    first = (*LAYER_ROLES, Role.NORMALIZATION)
+    met = [
+        node
+        for reader in anatomy.readers
+        for node in ([reader] if reader.role in first else anatomy.downstream(reader, until=first))
+        if node.role in first
+    ]
+    return bool(met) and all(node.role == Role.NORMALIZATION for node in met)
+
+
+def network_facts(model: nn.Module, anatomy: Anatomy) -> dict[str, Any]:
+    """Return the fields of :class:`fitwell.records.Facts` that an anatomy tells."""
+    return {
+        "norms": norm_facts(model, anatomy),
+        "output_activation": output_activation(anatomy),
+        "input_normalized": normalizes_input(anatomy),
+    }
 
 
 def _activation_of(anatomy: Anatomy, layer: Node) -> str:

@@ -223,6 +223,7 @@ class Facts:
         momentum: Momentum of the optimizer, or its first beta.
         planned_steps: Steps that the run was meant to take, or 0 if unknown.
         error: What the exception said that ended the run, or "".
+        input_normalized: Whether a normalisation reads the input before any layer with weights.
     """
 
     layers: tuple[LayerFact, ...] = ()
@@ -251,6 +252,7 @@ class Facts:
     momentum: float = 0.0
     planned_steps: int = 0
     error: str = ""
+    input_normalized: bool = False
 
     def layer(self, name: str) -> LayerFact | None:
         """Return the layer of that name, or None."""
