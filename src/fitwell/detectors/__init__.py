@@ -1,10 +1,11 @@
 """Detectors: each judges a trace for one condition; plain numbers in, findings out."""
 
+from fitwell.detectors.exploding import ExplodingGradients
 from fitwell.detectors.fitting import Overfitting, Underfitting
-from fitwell.detectors.gradients import ExplodingGradients, VanishingGradients
 from fitwell.detectors.initialization import BadInitialization
 from fitwell.detectors.non_finite import NonFinite
 from fitwell.detectors.units import DeadUnits, SaturatedUnits
+from fitwell.detectors.vanishing import VanishingGradients
 from fitwell.interfaces import Detector
 
 DETECTORS: tuple[Detector, ...] = (
