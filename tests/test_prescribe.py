@@ -118,7 +118,7 @@ def test_a_healthy_trace_and_an_empty_one_have_no_finding():
 def test_one_illness_is_one_root_with_what_it_brings_about():
     trace = gradients([10.0 ** (i - 9) for i in range(10)], losses=[1.0] * 200)
     diagnosis = diagnose(trace)
-    assert diagnosis.conditions == ("vanishing_gradients", "underfitting")
+    assert diagnosis.conditions == ("vanishing_gradients", "not_learning")
     root, effect = diagnosis
     assert root.cause is None
     assert effect.cause is root
@@ -138,8 +138,9 @@ def test_first_weights_explain_an_explosion_and_that_is_what_breaks():
     assert causes == {
         "exploding_gradients": "bad_initialization",
         "non_finite": "exploding_gradients",
+        "not_learning": "non_finite",
     }
-    assert [len(chain) for chain in diagnosis.chains()] == [3]
+    assert [len(chain) for chain in diagnosis.chains()] == [4]
 
 
 def test_what_began_later_explains_nothing():
