@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -115,7 +115,7 @@ class ExplodingGradients(Detector):
             values = profile(found, window)
             top = max(values.values(), default=0.0)
             if values and (best is None or top > 3 * best[0]):
-                best = (top, values, window[0])
+                best = (top, values, self._begin(found, window))
         if best is None or best[0] <= self.max_sensitivity:
             return None
         top, values, since = best
@@ -131,6 +131,13 @@ class ExplodingGradients(Detector):
             f"could change the loss by {top / 1e3:.2g} times that of a constant guess",
             f"gradients of {worst} {top:.0e} times too large for its weights",
         )
+
+    def _begin(self, found: Mapping[str, Mapping[int, float]], window: Sequence[int]) -> int:
+        """First step of a window that shows it by itself."""
+        for step in window:
+            if max(profile(found, [step]).values(), default=0.0) > self.max_sensitivity:
+                return step
+        return window[0]
 
     def _in_time(self, trace: Trace, steps: Sequence[int]) -> _Seen | None:
         if remaining_loss(trace) is None:

@@ -47,9 +47,9 @@ class BadInitialization(Detector):
       to its logarithm, by ``max_growth`` decades or more, and by a quarter of that after two
       standard errors;
     - *shrinking*: what tells samples apart in the outputs falls likewise by ``max_fall`` decades
-      or more, and by half of that after two standard errors: where it drops at one layer, units
-      are dead there, and depth has no part in it. Not judged behind sigmoids, which shrink it
-      whatever the weights;
+      or more, and by half of that if every layer did as the middle one does: where it drops at
+      one layer, units are dead there, and depth has no part in it. Not judged behind sigmoids,
+      which shrink it whatever the weights;
     - *scale*: the root mean square of a hidden layer's weights is more than ``max_factor`` times
       that of He's rule, √(2 / inputs), before a ReLU, or of √(1 / inputs) before any other, or
       less than 1/20 of it; or it is above the rule by ``max_odd`` / 2 and ``max_odd`` times further
@@ -161,7 +161,7 @@ class BadInitialization(Detector):
         fit = line([signals[name] for name in names])
         least = self.max_fall + (1.0 if remaining_loss(trace) is None else 0.0)
         shrinking = any(layer.activation in _SHRINKING for layer in plain)
-        steady = -fit.certain >= least / 2
+        steady = -_typical([signals[name] for name in names]) >= least / 2
         if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
             factor = 10 ** (-fit.change / (len(names) - 1))
             return _Reason(
@@ -246,6 +246,13 @@ def _others(name: str, factors: Mapping[str, float]) -> float:
 def _times(evidence: Mapping[str, float]) -> str:
     factor = evidence.get("odd", evidence["factor"])
     return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
+
+
+def _typical(values: Sequence[float]) -> float:
+    """Decades that the values would change by if every step were the middle one."""
+    logs = [max(decades(value), -15.0) for value in values]
+    steps = [after - before for before, after in pairwise(logs)]
+    return median(steps) * len(steps) if steps else 0.0
 
 
 def _jumps(names: Sequence[str], sizes: Mapping[str, float], sign: int) -> tuple[str, ...]:
