@@ -54,7 +54,10 @@ class Probe(ABC):
 
     A probe is a context manager around the step: what it attaches in ``__enter__`` is gone after
     ``__exit__``, an exception included. It changes nothing of the run: no weight, no gradient, no
-    random number, no output.
+    random number, no output. The same probe is entered again for the next sampled step.
+
+    A few stand for a whole run instead: they must be light, and ``readings`` hands out once what
+    was read since the last call. Which probe stands when is said in ``fitwell.watch.probing``.
     """
 
     def __enter__(self) -> Self:
@@ -78,6 +81,10 @@ class Probe(ABC):
     @abstractmethod
     def readings(self) -> Iterable[Reading]:
         """Return what was measured in this step."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return fields of :class:`fitwell.records.Facts` that it found out, by name."""
+        return {}
 
 
 class Detector(ABC):

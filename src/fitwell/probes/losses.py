@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -94,3 +94,7 @@ class Losses(Probe):
         self._end_evaluation()
         found, self._found = self._found, []
         return tuple(found)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return the shape of what the loss was given as output."""
+        return {"output_shape": self.outputs} if self.outputs else {}

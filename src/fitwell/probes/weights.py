@@ -20,8 +20,8 @@ class Weights(Probe):
 
     Args:
         layout: Which weights belong to which layer.
-        spread: Whether to read also how far a layer's units differ from each other; needed once,
-            before the first update.
+        spread: Whether to read also how far a layer's units differ from each other, before the
+            first update that this probe sees.
     """
 
     def __init__(self, layout: Layout, *, spread: bool = False) -> None:
@@ -40,6 +40,7 @@ class Weights(Probe):
                 Reading(Quantity.UNIT_SPREAD, _unit_spread(layer.weights), layer.name)
                 for layer in self._layout.layers
             ]
+            self._spread = False
         self._readings = found
 
     def readings(self) -> Iterable[Reading]:

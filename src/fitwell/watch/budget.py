@@ -36,6 +36,15 @@ class Budget:
         self._typical = 0.0
         self._stepping = 0.0
 
+    def begin(self) -> None:
+        """Start the clock of the run; a run that is taken up again goes on with what it had."""
+        self._last = perf_counter()
+        if self._ended is not None:
+            self._began += self._last - self._ended
+            self._ended = None
+        elif not self._spent:
+            self._began = self._last
+
     @contextmanager
     def spending(self) -> Iterator[None]:
         """Count the time inside as spent on watching."""

@@ -1,0 +1,68 @@
+"""Which probe stands when: a further probe is one line in one of these lists.
+
+Every list is made once a run. A probe of :func:`for_step` or :func:`for_update` is entered anew
+for each sampled step, and keeps between steps what it needs.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from fitwell.interfaces import Probe
+from fitwell.probes import (
+    Activations,
+    Carried,
+    EvaluationMode,
+    Gradientless,
+    Gradients,
+    Inputs,
+    Layout,
+    LearningRate,
+    Losses,
+    Mode,
+    Pairs,
+    Updates,
+    Weights,
+)
+from fitwell.watch.run import Run
+
+
+def for_run(run: Run) -> list[Probe]:
+    """Return the probes that stand for the whole run, on every step and evaluation.
+
+    Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
+    """
+    probes: list[Probe] = [EvaluationMode(run.model)]
+    if isinstance(run.loss_fn, nn.Module):
+        probes.append(Losses(run.loss_fn, run.model))
+    return probes
+
+
+def for_step(run: Run) -> list[Probe]:
+    """Return the probes that stand around the whole of a sampled step, from before its forward."""
+    probes: list[Probe] = [Inputs(run.model, spending=run.spending), Mode(run.model)]
+    probes += [Carried(optimizer) for optimizer in run.optimizers]
+    if isinstance(run.loss_fn, nn.Module):
+        probes.append(Pairs(run.loss_fn, spending=run.spending))
+    return probes
+
+
+def for_forward(run: Run) -> list[Probe]:
+    """Return the probes that stand around each forward pass of a sampled step.
+
+    The layers are not known in the first one: a probe of which they have to be told carries a
+    ``layout`` that may be set later.
+    """
+    return [Activations(run.model, run.layout, spending=run.spending)]
+
+
+def for_update(run: Run, layout: Layout) -> list[Probe]:
+    """Return the probes of a sampled step that read before and after the optimizer's update."""
+    optimizer = run.optimizers[0]
+    return [
+        LearningRate(optimizer),
+        Gradients(layout, optimizer),
+        Weights(layout, spread=True),
+        Updates(layout),
+        Gradientless(run.model, run.optimizers),
+    ]
