@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults JOB``: record, prove, score, page, sample or list.
+"""``python -m benchmarks.faults JOB``: record, prove, score, page, sample or list."""
 
 from __future__ import annotations
 
