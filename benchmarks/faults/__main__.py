@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults JOB``, from the root of the repository; ``--help`` lists them."""
+"""``python -m benchmarks.faults JOB``: record, prove, score, repair, page, sample or list."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks.faults.proof import prove
 from benchmarks.faults.recording import SEEDS, record
 from benchmarks.faults.repair_page import repair_section
 from benchmarks.faults.repairing import Repair, load, repair_all, save
+from benchmarks.faults.sampling import SAMPLE, sample
 from benchmarks.faults.scoring import Judged, judge_all, scores
 
 PAGE = Path("docs/detection.md")
@@ -24,7 +25,9 @@ REPAIR_SEEDS = 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record, score or write the page."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__)
-    parser.add_argument("job", choices=["record", "prove", "score", "repair", "page", "list"])
+    parser.add_argument(
+        "job", choices=["record", "prove", "score", "repair", "page", "sample", "list"]
+    )
     parser.add_argument("only", nargs="*", help="parts of names of cases, or conditions; all")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--again", action="store_true", help="record what is recorded already")
@@ -45,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _repair(cases, min(given.seeds, REPAIR_SEEDS), given.traces)
     elif given.job == "page":
         PAGE.write_text(page(cases, root=given.traces), encoding="utf-8")
+    elif given.job == "sample":
+        print(f"{sample(cases, root=given.traces)} runs in {SAMPLE}")
     else:
         for case in cases:
             print(case.program.split, case.name, case.condition or "healthy", sep="\t")
