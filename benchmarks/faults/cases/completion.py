@@ -113,7 +113,7 @@ CASES = (
     next_row.healthy("next-row"),
     next_row.healthy("next-row-one-layer", depth=1, clip=0.5, optimizer="sgd", momentum=0.9,
                      rate=0.3),
-    next_row.sick("next-row-memorises", "overfitting", rows=48, batch=16, epochs=200, width=96,
+    next_row.sick("next-row-memorises", "overfitting", rows=48, batch=16, epochs=110, width=96,
                   depth=1, repair={"rows": 48, "batch": 16, "epochs": 20, "width": 96,
                                     "depth": 1}),
     next_row.sick("next-row-one-unit", "underfitting", width=1),
