@@ -15,6 +15,7 @@ from fitwell.detectors.course import (
     course,
     decaying,
     first_sensitivity,
+    made_targets,
     relative_updates,
     share_moved_by_gradients,
     travelled,
@@ -136,7 +137,9 @@ class LearningRateTooHigh(Detector):
             return "it grew far above its start", "severe", run.peak_step
         gone = run.left >= self.stuck
         back = run.left >= 0.95 and run.left - run.best >= max(0.05, 5 * run.error)
-        if back or run.left >= max(2 * run.best, run.best + self.min_relapse):
+        if (
+            back or run.left >= max(2 * run.best, run.best + self.min_relapse)
+        ) and not made_targets(trace):
             return (
                 "what had been learned was lost again",
                 "severe" if gone else "moderate",
@@ -146,13 +149,19 @@ class LearningRateTooHigh(Detector):
         bouncing = steps.cosine < self.min_cosine and steps.late > 1e-3
         if not (large or bouncing):
             return None
-        if gone:
+        since_then = median(run.levels[1 : 1 + len(run.levels) // 5] or run.levels)
+        if gone or (not run.guess and run.left >= 0.97 * since_then > 0.1):
             return "nothing was learned", "severe", early
         floor = attainable(trace)
         if floor is None and run.left >= 0.7 and run.peak >= 1.5 * start:
             return "it jumped up at once and has not recovered", "moderate", early
         if floor is not None and run.left >= floor + self.margin:
             return "it stays far above what the data allow", "moderate", early
+        classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
+        reachable = floor if floor is not None else 0.0 if classes else 0.5
+        change, _ = run.trend()
+        if large and steps.late >= 5e-3 and run.left >= reachable + 0.1 and -change < run.left / 10:
+            return "it no longer falls, and its steps are still large", "moderate", early
         return None
 
     def _finding(
