@@ -69,7 +69,7 @@ class Pairs(Probe):
             return
         output, target = given
         with self._spending():
-            self._facts = pair_facts(output, target)
+            self._facts = self._facts or pair_facts(output, target)
             ignored = getattr(module, "ignore_index", None)
             self._readings += pair_readings(output, target, ignored=ignored)
 
@@ -78,7 +78,7 @@ class Pairs(Probe):
         return tuple(self._readings)
 
     def facts(self) -> Mapping[str, Any]:
-        """Return the shapes of output and target, and of which kind the target is."""
+        """Return the shapes of output and target in the first step, and the kind of the target."""
         return self._facts
 
 
