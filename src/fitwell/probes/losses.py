@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from fitwell.anatomy import tensors_in
 from fitwell.interfaces import Probe, Reading
 from fitwell.probes.hooks import Hook
-from fitwell.probes.mode import Returned
+from fitwell.probes.mode import note_return
 from fitwell.records import Quantity
 
 
@@ -70,12 +70,13 @@ class Losses(Probe):
             value = value / rows
         if not output.requires_grad:
             self._evaluation.append((value, rows))
-        elif self._model.training:
+        elif self._model.training or output.is_leaf:
+            # A loss that nothing computed is one that somebody tells of: no gradient comes back.
             self._trained(value, rows)
         else:
             came: list[bool] = []
             self._undecided = value, rows, came
-            output.register_hook(Returned(came, False))  # type: ignore[no-untyped-call]
+            output.register_hook(Hook(note_return, came, False))  # type: ignore[no-untyped-call]
 
     def _trained(self, value: Tensor, rows: int) -> None:
         self._end_evaluation()
