@@ -70,8 +70,7 @@ class Losses(Probe):
             value = value / rows
         if not output.requires_grad:
             self._evaluation.append((value, rows))
-        elif self._model.training or output.is_leaf:
-            # A loss that nothing computed is one that somebody tells of: no gradient comes back.
+        elif self._model.training:
             self._trained(value, rows)
         else:
             came: list[bool] = []

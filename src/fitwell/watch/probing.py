@@ -29,6 +29,7 @@ from fitwell.probes import (
     Weights,
 )
 from fitwell.watch.run import Run
+from fitwell.watch.told import ToldLoss
 
 
 def for_run(run: Run) -> list[Probe]:
@@ -42,7 +43,8 @@ def for_run(run: Run) -> list[Probe]:
         Shift(run.model, loss_fn, run.tallies, spending=run.spending),
     ]
     if loss_fn is not None:
-        probes += [Losses(loss_fn, run.model), Neighbors(run.model, loss_fn)]
+        told = isinstance(loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
+        probes += [Losses(loss_fn, loss_fn if told else run.model), Neighbors(run.model, loss_fn)]
     return probes
 
 
