@@ -67,8 +67,9 @@ class VanishingGradients(Detector):
             the loss must tell those apart.
         max_everywhere: Largest sensitivity of most layers that counts as a collapse.
         min_fall_in_time: Least fall over time in decades.
-        min_rate: Least fall a time step in decades. Where forget gates stand at one half, an LSTM
-            falls by 0.3, and a plain recurrence as PyTorch makes it by 0.3 to 0.4.
+        min_rate: Least fall a time step in decades. LSTM, GRU and plain recurrences as PyTorch makes
+            them fall by 0.19 to 0.27, whatever the number of time steps, and learn; recurrent
+            weights of a tenth of that gain fall by 1.
         min_travelled: Least possible way of the layer that moved most, in multiples of its weights.
         min_layers: Least number of layers for a fall to be judged; at least 3.
 
