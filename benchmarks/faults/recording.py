@@ -19,7 +19,7 @@ import torch
 from benchmarks.faults.case import Case
 from benchmarks.faults.cases import all_cases
 from benchmarks.faults.data import TRACES
-from benchmarks.faults.lab import Lab
+from benchmarks.faults.lab import Lab, Treatment
 from benchmarks.faults.sources import source_hash
 
 from fitwell.records import Trace
@@ -56,7 +56,7 @@ class Recorded:
     def save(self, path: Path) -> None:
         """Write as compressed JSON; the file is whole or absent, and the same each time."""
         data = {**vars(self), "outcome": {k: repr(v) for k, v in self.outcome.items()}}
-        data["trace"] = self.trace.to_dict() if self.trace else None
+        data["trace"] = _short(self.trace.to_dict()) if self.trace else None
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         part.write_bytes(gzip.compress(json.dumps(data).encode(), mtime=0))
@@ -71,18 +71,27 @@ class Recorded:
         return cls(**data)
 
 
+def _short(trace: dict[str, Any]) -> dict[str, Any]:
+    """Numbers with the seven digits that single precision holds: half the size of the file."""
+    values = trace["columns"]["value"]
+    short = [value if isinstance(value, str) else float(f"{value:.7g}") for value in values]
+    return {**trace, "columns": {**trace["columns"], "value": short}}
+
+
 def path_of(case: Case, seed: int, root: Path = TRACES) -> Path:
     """Return the file of a run."""
     return root / case.name / f"{seed}.json.gz"
 
 
-def run(case: Case, seed: int, *, watched: bool = True) -> Recorded:
+def run(
+    case: Case, seed: int, *, watched: bool = True, treatment: Treatment | None = None
+) -> Recorded:
     """Run a case once, on one thread."""
     torch.set_num_threads(1)
     random.seed(seed)
     np.random.seed(seed)  # a program of a user may draw from it
     torch.manual_seed(seed)
-    lab, outcome, error = Lab(seed, watched=watched), {}, ""
+    lab, outcome, error = Lab(seed, watched=watched, treatment=treatment), {}, ""
     began = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a faulty program warns; what the trace shows is judged

@@ -109,7 +109,8 @@ CASES = (
         batch=2,
         rows=500,
         epochs=1,
-        repair={"norm": "LayerNorm", "batch": 2, "rows": 500, "epochs": 1},
+        rate=0.005,
+        repair={"norm": "LayerNorm", "batch": 2, "rows": 500, "epochs": 1, "rate": 0.005},
     ),
     normed_mlp.sick(
         "normed-mlp-batches-of-3",
@@ -117,7 +118,8 @@ CASES = (
         batch=3,
         rows=600,
         epochs=1,
-        repair={"norm": "LayerNorm", "batch": 3, "rows": 600, "epochs": 1},
+        rate=0.005,
+        repair={"norm": "LayerNorm", "batch": 3, "rows": 600, "epochs": 1, "rate": 0.005},
     ),
     normed_mlp.sick(
         "normed-mlp-never-in-train",

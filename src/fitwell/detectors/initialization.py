@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.detectors.depth import line
+from fitwell.detectors.first_loss import times_a_guess
 from fitwell.detectors.layers import decades, first_step
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -55,7 +56,9 @@ class BadInitialization(Detector):
       less than 1/20 of it; or it is above the rule by ``max_odd`` / 2 and ``max_odd`` times further
       from it than the middle one of the other layers: one layer that was made otherwise;
     - *alike*: all units of a hidden layer have the same weights, and the layer that follows cannot
-      tell them apart either, so that they get the same gradient and stay the same.
+      tell them apart either, so that they get the same gradient and stay the same;
+    - *sure*: where none of these holds, the first loss of a classifier is ``max_first_loss`` times
+      that of equal probabilities or more: its output layer is too large.
 
     A network that has learned all the same had no bad first weights, but for *scale* beyond twice
     its limit as long as more than ``min_remaining`` of the loss is left: such a network has fitted
@@ -70,7 +73,7 @@ class BadInitialization(Detector):
 
     Evidence: ``growth`` and ``fall`` in decades, ``factor`` of the worst layer against the rule,
     ``odd``, how much further from the rule it is than the others, ``alike``, the number of such
-    layers; each where it applies.
+    layers, ``first_loss`` over that of a guess; each where it applies.
 
     Args:
         max_growth: Most decades of growth: a hundredfold. SageMaker Debugger takes a ratio of 10 of
@@ -81,6 +84,9 @@ class BadInitialization(Detector):
             is 4.1; the largest of a sound initialisation of ours is 1.
         max_odd: Largest ratio of one layer's factor to that of the others; at least 1. A fixed
             deviation for all layers differs by the root of the ratio of their inputs.
+        max_first_loss: Largest ratio of the first loss to that of equal probabilities; at least 1.
+            Logits of deviation d add about d²/2 to it, hence three times log 10 is a deviation of
+            3; weights of He's size give 1.4.
         min_remaining: Share of a constant guess's loss below which nothing is called bad.
 
     Raises:
@@ -95,6 +101,7 @@ class BadInitialization(Detector):
     max_fall: float = 3.0
     max_factor: float = 4.0
     max_odd: float = 5.0
+    max_first_loss: float = 3.0
     min_remaining: float = 0.1
 
     def __post_init__(self) -> None:
@@ -102,6 +109,7 @@ class BadInitialization(Detector):
         in_range("max_fall", self.max_fall, 0, math.inf, open_low=True)
         in_range("max_factor", self.max_factor, 1, math.inf)
         in_range("max_odd", self.max_odd, 1, math.inf)
+        in_range("max_first_loss", self.max_first_loss, 1, math.inf)
         in_range("min_remaining", self.min_remaining, 0, 1)
 
     def unjudged(self, trace: Trace) -> str | None:
@@ -121,6 +129,8 @@ class BadInitialization(Detector):
             scale = self._scale(trace, self.max_factor, least=0.05)
             reasons = [scale, self._alike(trace), self._depth(trace, scale)]
         told = [reason for reason in reasons if reason is not None]
+        if not told and not has_learned(trace):
+            told = [reason for reason in [self._sure(trace)] if reason is not None]
         if not told:
             return ()
         evidence = {name: value for reason in told for name, value in reason.evidence.items()}
@@ -203,6 +213,19 @@ class BadInitialization(Detector):
         usual = _others(name, factors)
         least = self.max_odd / 2 * (most / self.max_factor)
         return len(factors) > 2 and factors[name] > max(self.max_odd * usual, least)
+
+    def _sure(self, trace: Trace) -> _Reason | None:
+        factor = times_a_guess(trace)
+        if factor is None or factor < self.max_first_loss:
+            return None
+        heads = [layer.name for layer in trace.facts.layers if layer.role == "output"]
+        return _Reason(
+            f"the first loss is {factor:.2g} times that of a guess, so that the output layer "
+            "starts out sure of wrong answers",
+            {"first_loss": factor},
+            heads,
+            f"outputs {factor:.2g} times as costly as a guess at step 0",
+        )
 
     def _alike(self, trace: Trace) -> _Reason | None:
         spread = first_step(trace, Quantity.UNIT_SPREAD)
