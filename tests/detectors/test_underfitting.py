@@ -91,11 +91,21 @@ def test_a_classifier_that_is_nearly_always_right_has_not_underfitted():
 def test_what_holds_it_back_is_named():
     layers = (LayerFact("first", "Linear", "hidden", 0, units=1), LayerFact("x", "Linear", "o", 1))
     sizes = [Row(0, Quantity.WEIGHT_NORM, 10.0), Row(990, Quantity.WEIGHT_NORM, 1.0)]
-    trace = told([0.9] * 100, *sizes, layers=layers, weight_decay=0.5)
+    trace = told([0.9] * 100, *sizes, layers=layers, weight_decay=0.5, classes=10)
     (finding,) = Underfitting().detect(trace)
-    assert "1 units (first)" in finding.explanation
+    assert "1 unit (first)" in finding.explanation
     assert "shrank the weights to 10%" in finding.explanation
     assert finding.evidence["shrunk"] == 0.1
+
+
+@pytest.mark.parametrize(("units", "found"), [(1, 1), (3, 1), (4, 0)])
+def test_three_units_for_ten_classes_are_few(units, found):
+    layers = (LayerFact("code", "Linear", "hidden", 0, units=units),)
+    assert len(list(Underfitting().detect(told([0.6] * 100, layers=layers, classes=10)))) == found
+
+
+def test_a_loss_that_rises_is_not_at_rest():
+    assert not list(Underfitting().detect(curves([0.86 + 0.001 * i for i in range(100)])))
 
 
 def test_a_loss_above_that_of_a_constant_guess_is_no_matter_of_capacity():

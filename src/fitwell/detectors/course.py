@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import final
 
-from fitwell.detectors.curves import curve, noise, reference_loss
+from fitwell.detectors.curves import curve, guess_loss, noise, reference_loss
 from fitwell.detectors.layers import sensitivities, trained_layers
 from fitwell.records import Quantity, Trace
 
@@ -103,7 +103,7 @@ def course(trace: Trace) -> Course | None:
         first=values[0],
         peak=values[peak],
         peak_step=points[peak][0],
-        guess=trace.facts.chance_loss is not None,
+        guess=guess_loss(trace) is not None,
         broke=broken_step(trace),
     )
 
@@ -239,6 +239,23 @@ def rate_varies(trace: Trace) -> bool:
             return True
         low = min(low, rate)
     return False
+
+
+def made_targets(trace: Trace) -> bool:
+    """Whether the loop makes the targets itself, as for the two networks of a GAN.
+
+    Then every batch holds the same share of ones, to the last digit, although its inputs differ.
+    Such a loss does not fall: its course is an equilibrium of two networks, and tells nothing of
+    learning (Goodfellow et al., "Generative adversarial nets", 2014).
+    """
+    if trace.facts.loss != "binary_cross_entropy":
+        return False
+    means = [v for _, v in trace.series(Quantity.TARGET_MEAN)]
+    inputs = [v for _, v in trace.series(Quantity.INPUT_MEAN)]
+    if len(means) < 5 or len(inputs) < 5:
+        return False
+    same = max(means) - min(means) < 1e-6
+    return same and max(inputs) - min(inputs) > 1e-4 * max(map(abs, inputs))
 
 
 def constant_outputs(trace: Trace) -> bool:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, median
 
-from fitwell.detectors.loss_kinds import loss_kind
 from fitwell.records import Quantity, Trace
 
 LEARNED_BELOW = 0.5
@@ -52,29 +51,38 @@ def aligned(trace: Trace, quantity: Quantity) -> list[tuple[int, float, float]]:
     return found
 
 
-def constant_loss(trace: Trace) -> float | None:
-    """Return the loss of a constant guess, from the facts or from the targets that were seen.
+def guess_loss(trace: Trace) -> float | None:
+    """Return the loss of the best constant guess, or None where it cannot be known.
 
-    The best constant costs the variance of the targets in squared error, and about 0.8 of their
-    standard deviation in absolute error. None where neither is known.
+    Facts tell it, or bound it from above where classes are not equally frequent; the targets that
+    the loss was given tell it for squared and absolute errors, and lower the bound for two classes.
+    Of several outputs at once it stays an upper bound. The best absolute error is taken as that
+    of a normal distribution, √(2/π) of its deviation.
     """
-    known = trace.facts.chance_loss
-    if known is not None and known > 0:
-        return known
-    spreads = [v for _, v in trace.series(Quantity.TARGET_SPREAD) if math.isfinite(v) and v > 0]
-    if not spreads:
-        return None
-    kind = loss_kind(trace.facts.loss)
-    if kind == "squared":
-        return median(spreads) ** 2
-    return 0.8 * median(spreads) if kind == "absolute" else None
+    told = trace.facts.chance_loss
+    known = told if told is not None and told > 0 else math.inf
+    means = [v for _, v in trace.series(Quantity.TARGET_MEAN) if math.isfinite(v)]
+    spreads = [v for _, v in trace.series(Quantity.TARGET_SPREAD) if math.isfinite(v)]
+    if not means or len(means) != len(spreads):
+        return known if known < math.inf else None
+    mean = fmean(means)
+    variance = fmean(s * s for s in spreads) + fmean((m - mean) ** 2 for m in means)
+    loss = trace.facts.loss
+    if told is None and loss in ("mse", "mae") and variance > 0:
+        known = variance if loss == "mse" else math.sqrt(2 * variance / math.pi)
+    largest = max((v for _, v in trace.series(Quantity.TARGET_MAX)), default=math.inf)
+    least = min((v for _, v in trace.series(Quantity.TARGET_MIN)), default=-math.inf)
+    two = loss == "binary_cross_entropy" or (loss == "cross_entropy" and trace.facts.classes == 2)
+    if two and least >= 0 and largest <= 1 and 0 < mean < 1:
+        known = min(known, -mean * math.log(mean) - (1 - mean) * math.log(1 - mean))
+    return known if known < math.inf else None
 
 
 def reference_loss(trace: Trace) -> float | None:
     """Return the loss of a constant guess; where it is not known, the first training loss."""
-    known = constant_loss(trace)
-    if known is not None:
-        return known
+    guess = guess_loss(trace)
+    if guess is not None:
+        return guess
     values = [v for _, v in curve(trace) or curve(trace, "validation")]
     return values[0] if values and values[0] > 0 else None
 

@@ -6,10 +6,12 @@ the setup look here before they call a run sick.
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
-from fitwell.detectors.curves import LEARNED_BELOW, constant_loss, curve, reference_loss
-from fitwell.records import Trace
+from fitwell.detectors.curves import LEARNED_BELOW, curve, reference_loss
+from fitwell.detectors.loss_kinds import loss_kind
+from fitwell.records import Quantity, Trace
 
 _TRIED = 10
 """With fewer recorded losses nothing is known of how a run came out."""
@@ -17,6 +19,24 @@ _TRIED = 10
 _FAR = 0.15
 """Share of a constant guess's loss by which validation must lie behind to count: sound networks
 end below 0.1 (:class:`fitwell.detectors.Overfitting`)."""
+
+
+def constant_loss(trace: Trace) -> float | None:
+    """Return the loss of a constant guess, from the facts or from the targets that were seen.
+
+    The best constant costs the variance of the targets in squared error, and about 0.8 of their
+    standard deviation in absolute error. None where neither is known.
+    """
+    known = trace.facts.chance_loss
+    if known is not None and known > 0:
+        return known
+    spreads = [v for _, v in trace.series(Quantity.TARGET_SPREAD) if math.isfinite(v) and v > 0]
+    if not spreads:
+        return None
+    kind = loss_kind(trace.facts.loss)
+    if kind == "squared":
+        return median(spreads) ** 2
+    return 0.8 * median(spreads) if kind == "absolute" else None
 
 
 def left_of(trace: Trace, phase: str = "train") -> float | None:

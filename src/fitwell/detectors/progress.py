@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar, final
 
-from fitwell.detectors.course import Course, attainable, constant_outputs, course, rate_varies
+from fitwell.detectors.course import (
+    Course,
+    attainable,
+    constant_outputs,
+    course,
+    made_targets,
+    rate_varies,
+)
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Severity, Trace
+
+_NOTHING = 0.97
+"""From this share of a constant guess's loss on, nothing at all was learned."""
 
 
 @final
@@ -77,7 +87,7 @@ class OscillatingLoss(Detector):
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
         run = course(trace)
-        if run is None or len(run.levels) < 10 or rate_varies(trace):
+        if run is None or len(run.levels) < 10 or rate_varies(trace) or made_targets(trace):
             return ()
         quarter = len(run.levels) // 4
         second, last = run.levels[quarter : 2 * quarter], run.levels[-quarter:]
@@ -174,7 +184,7 @@ class NotLearning(Detector):
     """
 
     condition: ClassVar[str] = "not_learning"
-    min_left: float = 0.97
+    min_left: float = 0.93
     max_fall: float = 0.02
     noises: float = 3.0
     max_disagreement: float = 0.9
@@ -198,6 +208,8 @@ class NotLearning(Detector):
         run = course(trace)
         if run is None or len(run.levels) < 4 or run.span + 1 < self.min_steps:
             return ()
+        if made_targets(trace):
+            return ()
         if run.broke is not None and run.broke <= run.span // 2:
             return ()
         reference = 1.0 if run.guess else min(1.0, run.levels[0])
@@ -219,6 +231,8 @@ class NotLearning(Detector):
             if constant
             else "its answers are no better than a constant guess."
         )
+        severity: Severity = "severe" if run.left >= _NOTHING else "moderate"
+        severity = "mild" if hopeless else severity
         evidence = {
             "remaining": run.left,
             "best": run.best,
@@ -229,7 +243,7 @@ class NotLearning(Detector):
         }
         return Finding(
             condition=self.condition,
-            severity="mild" if hopeless else "severe",
+            severity=severity,
             confidence=0.5 if hopeless else 0.9 if run.guess else 0.7,
             layers=(),
             since=None,

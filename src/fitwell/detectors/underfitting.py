@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar, NamedTuple, final
 
-from fitwell.detectors.course import Course, attainable, course
-from fitwell.detectors.curves import curve, reference_loss
+from fitwell.detectors.course import Course, attainable, course, made_targets
+from fitwell.detectors.curves import curve, guess_loss, reference_loss
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
@@ -20,8 +20,8 @@ _STRONG_DROPOUT = 0.6
 _SHRUNK = 0.5
 """Weights that lost this share of their size under decay are held back by it."""
 
-_NARROW = 3
-"""A hidden layer of fewer units is named as a bottleneck where the output has more."""
+_CLASSES_A_UNIT = 3
+"""A hidden layer with no more than one unit for so many classes is named as a bottleneck."""
 
 
 _ABOVE_CHANCE = 1.1
@@ -85,6 +85,8 @@ class Underfitting(Detector):
             Regressions on real tables often keep 0.5 to 0.7 of it for good.
         margin: Least distance to what is attainable. Healthy runs ended within 0.15 of it;
             smoothing of labels by 0.1 adds up to 0.2.
+        max_held_back: The same where the facts show what holds the network back. Autoencoders of
+            digits with a code of one unit kept 0.5, with four units 0.2.
         max_score: Share of rows classified rightly from which on nothing is missing.
         min_steps: Least number of optimizer steps between the first and the last of at least ten
             recorded losses; at least 10.
@@ -100,12 +102,14 @@ class Underfitting(Detector):
     condition: ClassVar[str] = "underfitting"
     max_remaining: float = 0.85
     margin: float = 0.3
+    max_held_back: float = 0.4
     max_score: float = 0.9
     min_steps: int = 100
 
     def __post_init__(self) -> None:
         in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
         in_range("margin", self.margin, 0, 1)
+        in_range("max_held_back", self.max_held_back, 0, 1)
         in_range("max_score", self.max_score, 0, 1)
         in_range("min_steps", self.min_steps, 10, float("inf"))
 
@@ -113,7 +117,7 @@ class Underfitting(Detector):
         """Say that losses, or the loss of a constant guess, are missing."""
         if not curve(trace):
             return "underfitting: needs the training loss; log train_loss to have it judged."
-        if trace.facts.chance_loss is None:
+        if guess_loss(trace) is None:
             return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
         return None
 
@@ -125,12 +129,17 @@ class Underfitting(Detector):
         if points[-1][0] - points[0][0] < self.min_steps or _score(trace) >= self.max_score:
             return ()
         rest = _rest(trace, run)
+        rises = rest.change > max(3 * rest.error, 0.02)
+        if rises or made_targets(trace):
+            return ()
         if rest.left > _ABOVE_CHANCE:
             return ()
         above = rest.left >= self.max_remaining
         if rest.floor is not None:
             above = above or rest.left >= rest.floor + self.margin
         reasons, numbers = _reasons(trace)
+        if reasons:
+            above = above or rest.left >= max(self.max_held_back, (rest.floor or 0.0) + 0.2)
         nothing = rest.left >= _NOTHING_LEARNED and not rest.falling and not reasons
         return (self._finding(rest, reasons, numbers),) if above and not nothing else ()
 
@@ -211,8 +220,10 @@ def _reasons(trace: Trace) -> tuple[list[str], dict[str, float]]:
     numbers: dict[str, float] = {}
     hidden = [layer for layer in facts.layers if layer.role == "hidden" and layer.units]
     narrow = min(hidden, key=lambda layer: layer.units, default=None)
-    if narrow is not None and narrow.units < min(_NARROW, max(facts.classes, 2)):
-        reasons.append(f"a hidden layer of {narrow.units} units ({narrow.name})")
+    outputs = max([facts.classes, *facts.output_shape[1:]], default=0)
+    if narrow is not None and narrow.units <= max(1, facts.classes // _CLASSES_A_UNIT) < outputs:
+        plural = "units" if narrow.units > 1 else "unit"
+        reasons.append(f"a hidden layer of {narrow.units} {plural} ({narrow.name})")
         numbers["narrowest"] = float(narrow.units)
     if facts.dropout > _STRONG_DROPOUT:
         reasons.append(f"dropout of {facts.dropout:g}")

@@ -25,6 +25,7 @@ from fitwell.probes import (
     Weights,
 )
 from fitwell.watch.run import Run
+from fitwell.watch.told import ToldLoss
 
 
 def for_run(run: Run) -> list[Probe]:
@@ -34,7 +35,8 @@ def for_run(run: Run) -> list[Probe]:
     """
     probes: list[Probe] = [EvaluationMode(run.model)]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Losses(run.loss_fn, run.model))
+        told = isinstance(run.loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
+        probes.append(Losses(run.loss_fn, run.loss_fn if told else run.model))
     return probes
 
 
