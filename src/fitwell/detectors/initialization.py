@@ -48,8 +48,8 @@ class BadInitialization(Detector):
       to its logarithm, by ``max_growth`` decades or more, and by a quarter of that after two
       standard errors;
     - *shrinking*: what tells samples apart in the outputs falls likewise by ``max_fall`` decades
-      or more, and by half of that if every layer did as the middle one does: where it drops at
-      one layer, units are dead there, and depth has no part in it. Not judged behind sigmoids,
+      or more, and by two thirds of that without its largest drop: where it drops at one layer,
+      units are dead there, and depth has no part in it. Not judged behind sigmoids,
       which shrink it whatever the weights;
     - *scale*: the root mean square of a hidden layer's weights is more than ``max_factor`` times
       that of He's rule, √(2 / inputs), before a ReLU, or of √(1 / inputs) before any other, or
@@ -127,7 +127,7 @@ class BadInitialization(Detector):
             reasons = [self._scale(trace, 2 * self.max_factor, least=0.0)]
         else:
             scale = self._scale(trace, self.max_factor, least=0.05)
-            reasons = [scale, self._alike(trace), self._depth(trace, scale)]
+            reasons = [scale, self._alike(trace), self._depth(trace)]
         told = [reason for reason in reasons if reason is not None]
         if not told and not has_learned(trace):
             told = [reason for reason in [self._sure(trace)] if reason is not None]
@@ -151,7 +151,7 @@ class BadInitialization(Detector):
             ),
         )
 
-    def _depth(self, trace: Trace, scale: _Reason | None) -> _Reason | None:
+    def _depth(self, trace: Trace) -> _Reason | None:
         plain = [layer for layer in trace.facts.layers if layer.role != "recurrent"]
         if any(layer.normalized for layer in plain):
             return None
@@ -163,7 +163,7 @@ class BadInitialization(Detector):
             return _Reason(
                 f"the signal grows by {fit.change:.1f} decades over {len(names)} layers",
                 {"growth": fit.change},
-                () if scale else _jumps(names, sizes, 1),
+                _jumps(names, sizes, 1),
                 f"activations grow ×{factor:.2g} a layer",
             )
         signals = first_step(trace, Quantity.SIGNAL_RMS)
@@ -171,14 +171,14 @@ class BadInitialization(Detector):
         fit = line([signals[name] for name in names])
         least = self.max_fall + (1.0 if remaining_loss(trace) is None else 0.0)
         shrinking = any(layer.activation in _SHRINKING for layer in plain)
-        steady = -_typical([signals[name] for name in names]) >= least / 2
+        steady = -_without_jump([signals[name] for name in names]) >= 2 * least / 3
         if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
             factor = 10 ** (-fit.change / (len(names) - 1))
             return _Reason(
                 f"what tells samples apart falls by {-fit.change:.1f} decades over "
                 f"{len(names)} layers",
                 {"fall": -fit.change},
-                () if scale else _jumps(names, signals, -1),
+                _jumps(names, signals, -1),
                 f"signals shrink ×{1 / factor:.2g} a layer",
             )
         return None
@@ -271,11 +271,11 @@ def _times(evidence: Mapping[str, float]) -> str:
     return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
 
 
-def _typical(values: Sequence[float]) -> float:
-    """Decades that the values would change by if every step were the middle one."""
+def _without_jump(values: Sequence[float]) -> float:
+    """Decades that the values would change by if the largest fall were like the other steps."""
     logs = [max(decades(value), -15.0) for value in values]
-    steps = [after - before for before, after in pairwise(logs)]
-    return median(steps) * len(steps) if steps else 0.0
+    steps = sorted(after - before for before, after in pairwise(logs))
+    return sum(steps[1:]) * len(steps) / (len(steps) - 1) if len(steps) > 1 else 0.0
 
 
 def _jumps(names: Sequence[str], sizes: Mapping[str, float], sign: int) -> tuple[str, ...]:
