@@ -110,13 +110,24 @@ def test_short_runs_are_left_alone():
     assert not list(NotLearning().detect(curves([1.0, 1.0, 1.0])))
 
 
+def with_outputs(losses, spread):
+    """Outputs between -5 and 5."""
+    trace = curves(losses)
+    quantities = (Quantity.OUTPUT_SPREAD, Quantity.OUTPUT_MIN, Quantity.OUTPUT_MAX)
+    rows = [Row(990, q, v) for q, v in zip(quantities, (spread, -5.0, 5.0), strict=True)]
+    return Trace([*trace.rows, *rows], trace.facts)
+
+
 @pytest.mark.parametrize(("spread", "said"), [(0.0, "the same of every row"), (1.0, "no better")])
 def test_it_says_whether_the_outputs_are_constant(spread, said):
-    trace = curves([1.0] * 100)
-    rows = [Row(990, Quantity.OUTPUT_SPREAD, spread)]
-    (finding,) = NotLearning().detect(Trace([*trace.rows, *rows], trace.facts))
+    (finding,) = NotLearning().detect(with_outputs([1.0] * 100, spread))
     assert said in finding.explanation
-    assert finding.evidence["constant"] == float(spread == 0)
+    assert finding.evidence["variety"] == spread / 10
+
+
+@pytest.mark.parametrize(("spread", "found"), [(0.29, 1), (0.31, 0)])
+def test_who_says_the_same_of_every_row_has_only_learned_how_frequent_each_target_is(spread, found):
+    assert len(list(NotLearning().detect(with_outputs([1.0] + [0.7] * 99, spread)))) == found
 
 
 def test_where_neighbours_disagree_there_may_be_nothing_to_learn():

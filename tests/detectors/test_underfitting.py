@@ -52,6 +52,9 @@ def test_without_the_loss_of_a_constant_guess_it_says_what_is_missing():
     assert "chance_loss" in Underfitting().unjudged(trace)
 
 
+WIDTHS = (("encoder", 48), ("code", 2), ("decoder", 48))
+
+
 def told(losses, *rows, **facts):
     trace = curves(losses)
     return Trace([*trace.rows, *rows], replace(trace.facts, **facts))
@@ -115,3 +118,25 @@ def test_a_loss_above_that_of_a_constant_guess_is_no_matter_of_capacity():
 def test_limits_out_of_range_are_refused():
     with pytest.raises(ThresholdError, match="min_steps"):
         Underfitting(min_steps=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "units", "parameters", "found"),
+    [
+        ("Embedding", 500, 500, 1),
+        ("Embedding", 500, 8000, 0),
+        ("LSTM", 8, 99, 1),
+        ("GRU", 12, 99, 0),
+    ],
+)
+def test_units_are_what_a_layer_hands_on(kind, units, parameters, found):
+    layer = LayerFact("x", kind, "hidden", 0, units=units, parameters=parameters)
+    trace = told([0.6] * 100, layers=(layer,), classes=10)
+    assert len(list(Underfitting().detect(trace))) == found
+
+
+def test_a_narrow_code_is_meant_and_a_network_that_is_narrow_everywhere_is_not():
+    code = [LayerFact(n, "Linear", "hidden", i, units=u) for i, (n, u) in enumerate(WIDTHS)]
+    for layers, found in ((code, 0), (code[1:2], 1)):
+        trace = told([0.6] * 100, layers=tuple(layers), output_shape=(32, 64))
+        assert len(list(Underfitting().detect(trace))) == found

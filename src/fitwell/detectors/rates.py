@@ -16,6 +16,7 @@ from fitwell.detectors.course import (
     decaying,
     first_sensitivity,
     made_targets,
+    output_variety,
     relative_updates,
     share_moved_by_gradients,
     travelled,
@@ -52,7 +53,10 @@ class LearningRateTooHigh(Detector):
 
     The steps are the reason if, for the last two, some layer's weights changed by
     ``max_early`` of their size within one of the first 21 steps; or the steps of the second half
-    bounce: they turn back on one another (cosine below ``min_cosine``) while still large. A
+    bounce: they turn back on one another (cosine below ``min_cosine``) while still large; or the
+    outputs told the rows apart at first, and no longer do, although the weights are as large: the
+    steps threw the units to where they are dead. After a too large first step it is also enough
+    that the loss no longer falls while the steps of the second half stay large. A
     divergence or a relapse needs no such proof if nothing else explains it: gradients descend, so
     a loss that climbs far above its start does so because the steps overshoot (Goodfellow et al.).
 
@@ -145,10 +149,13 @@ class LearningRateTooHigh(Detector):
                 "severe" if gone else "moderate",
                 run.best_step,
             )
+        collapsed = gone and _collapsed(trace)
         large = steps.early > self.max_early and decaying(trace) < self.max_early / 10
         bouncing = steps.cosine < self.min_cosine and steps.late > 1e-3
-        if not (large or bouncing):
+        if not (large or bouncing or collapsed):
             return None
+        if collapsed and not large:
+            return "the network came to say the same of every row", "severe", early
         since_then = median(run.levels[1 : 1 + len(run.levels) // 5] or run.levels)
         if gone or (not run.guess and run.left >= 0.97 * since_then > 0.1):
             return "nothing was learned", "severe", early
@@ -160,7 +167,12 @@ class LearningRateTooHigh(Detector):
         classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
         reachable = floor if floor is not None else 0.0 if classes else 0.5
         change, _ = run.trend()
-        if large and steps.late >= 5e-3 and run.left >= reachable + 0.1 and -change < run.left / 10:
+        if (
+            large
+            and steps.late >= 5e-3
+            and run.left >= reachable + 0.07
+            and -change < run.left / 10
+        ):
             return "it no longer falls, and its steps are still large", "moderate", early
         return None
 
@@ -199,6 +211,17 @@ class LearningRateTooHigh(Detector):
             ),
             phrase=f"steps too large: {what}",
         )
+
+
+def _collapsed(trace: Trace) -> bool:
+    """Whether the outputs told the rows apart at first and no longer do, under weights that stayed.
+
+    Weights that decay has shrunk let the outputs collapse, too, but steps do not.
+    """
+    variety = output_variety(trace)
+    sizes = [v for _, v in trace.series(Quantity.WEIGHT_NORM) if math.isfinite(v)]
+    kept = len(sizes) < 2 or sizes[-1] > sizes[0] / 2
+    return variety is not None and variety[0] > 0.015 and variety[1] < 1e-3 and kept
 
 
 def _steps(trace: Trace) -> _Steps:

@@ -12,7 +12,7 @@ from fitwell.detectors.course import Course, attainable, course, made_targets
 from fitwell.detectors.curves import curve, guess_loss, reference_loss
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
-from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.records import Facts, Finding, LayerFact, Quantity, Severity, Trace
 
 _STRONG_DROPOUT = 0.6
 """Dropout above this is named: Srivastava et al. advise 0.5 for hidden units."""
@@ -22,6 +22,12 @@ _SHRUNK = 0.5
 
 _CLASSES_A_UNIT = 3
 """A hidden layer with no more than one unit for so many classes is named as a bottleneck."""
+
+_FEW_UNITS = 3
+"""From four units on, even a language of many letters can be told apart."""
+
+_OUTPUTS_A_UNIT = 12
+"""A network none of whose layers has a unit for so many numbers of its output is too narrow."""
 
 
 _ABOVE_CHANCE = 1.1
@@ -213,18 +219,41 @@ def _score(trace: Trace) -> float:
     return max(ends, default=0.0)
 
 
+def _width(layer: LayerFact) -> int:
+    """Numbers that a layer hands on: facts count a row a gate, and a row a word of a vocabulary."""
+    gates = {"LSTM": 4, "LSTMCell": 4, "GRU": 3, "GRUCell": 3}.get(layer.kind, 1)
+    if layer.kind.startswith("Embedding"):
+        return layer.parameters // max(1, layer.units)
+    return layer.units // gates
+
+
+def _bottleneck(facts: Facts) -> LayerFact | None:
+    """Return the narrowest layer before the output, if it is far too narrow for that output.
+
+    One unit is, before several outputs; and up to three are for classes, one for each three. For
+    targets of many numbers a narrow code is meant, but not if every layer is as narrow.
+    """
+    hidden = [layer for layer in facts.layers if layer.role != "output" and _width(layer) > 0]
+    if not hidden:
+        return None
+    outputs = facts.classes or (facts.output_shape[-1] if len(facts.output_shape) > 1 else 1)
+    narrow, wide = min(hidden, key=_width), max(hidden, key=_width)
+    few = max(1, min(_FEW_UNITS, facts.classes // _CLASSES_A_UNIT))
+    everywhere = _width(wide) <= outputs // _OUTPUTS_A_UNIT
+    return narrow if _width(narrow) <= few < outputs or everywhere else None
+
+
 def _reasons(trace: Trace) -> tuple[list[str], dict[str, float]]:
     """Return what holds the network back by the facts, in words and in numbers."""
     facts = trace.facts
     reasons: list[str] = []
     numbers: dict[str, float] = {}
-    hidden = [layer for layer in facts.layers if layer.role == "hidden" and layer.units]
-    narrow = min(hidden, key=lambda layer: layer.units, default=None)
-    outputs = max([facts.classes, *facts.output_shape[1:]], default=0)
-    if narrow is not None and narrow.units <= max(1, facts.classes // _CLASSES_A_UNIT) < outputs:
-        plural = "units" if narrow.units > 1 else "unit"
-        reasons.append(f"a hidden layer of {narrow.units} {plural} ({narrow.name})")
-        numbers["narrowest"] = float(narrow.units)
+    narrow = _bottleneck(facts)
+    if narrow is not None:
+        units = _width(narrow)
+        plural = "units" if units > 1 else "unit"
+        reasons.append(f"a layer of {units} {plural} ({narrow.name})")
+        numbers["narrowest"] = float(units)
     if facts.dropout > _STRONG_DROPOUT:
         reasons.append(f"dropout of {facts.dropout:g}")
         numbers["dropout"] = facts.dropout
