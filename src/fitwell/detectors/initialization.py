@@ -62,9 +62,9 @@ class BadInitialization(Detector):
 
     A network that has learned all the same had no bad first weights, but for those that are too
     large by *scale*, as long as more than ``min_remaining`` of the loss is left: such a network has
-    fitted its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of He's
-    rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent and
-    output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
+    fitted its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of
+    He's rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent
+    and output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
     zero layer before or after one whose units differ, as in a residual branch or an adapter.
 
     The layers named are those that the fault is in, not what it reaches: for *scale* and *alike*
