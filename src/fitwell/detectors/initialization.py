@@ -48,8 +48,8 @@ class BadInitialization(Detector):
       to its logarithm, by ``max_growth`` decades or more, and by a quarter of that after two
       standard errors;
     - *shrinking*: what tells samples apart in the outputs falls likewise by ``max_fall`` decades
-      or more, and by half of that if every layer did as the middle one does: where it drops at
-      one layer, units are dead there, and depth has no part in it. Not judged behind sigmoids,
+      or more, and by two thirds of that without its largest drop: where it drops at one layer,
+      units are dead there, and depth has no part in it. Not judged behind sigmoids,
       which shrink it whatever the weights;
     - *scale*: the root mean square of a hidden layer's weights is more than ``max_factor`` times
       that of He's rule, √(2 / inputs), before a ReLU, or of √(1 / inputs) before any other, or
@@ -60,11 +60,11 @@ class BadInitialization(Detector):
     - *sure*: where none of these holds, the first loss of a classifier is ``max_first_loss`` times
       that of equal probabilities or more: its output layer is too large.
 
-    A network that has learned all the same had no bad first weights, but for *scale* beyond twice
-    its limit as long as more than ``min_remaining`` of the loss is left: such a network has fitted
-    its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of He's
-    rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent and
-    output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
+    A network that has learned all the same had no bad first weights, but for those that are too
+    large by *scale*, as long as more than ``min_remaining`` of the loss is left: such a network has
+    fitted its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of
+    He's rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent
+    and output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
     zero layer before or after one whose units differ, as in a residual branch or an adapter.
 
     The layers named are those that the fault is in, not what it reaches: for *scale* and *alike*
@@ -124,10 +124,10 @@ class BadInitialization(Detector):
         if left is not None and left < self.min_remaining:
             return ()
         if has_learned(trace):
-            reasons = [self._scale(trace, 2 * self.max_factor, least=0.0)]
+            reasons = [self._scale(trace, least=0.0)]
         else:
-            scale = self._scale(trace, self.max_factor, least=0.05)
-            reasons = [scale, self._alike(trace), self._depth(trace, scale)]
+            scale = self._scale(trace, least=0.05)
+            reasons = [scale, self._alike(trace), self._depth(trace)]
         told = [reason for reason in reasons if reason is not None]
         if not told and not has_learned(trace):
             told = [reason for reason in [self._sure(trace)] if reason is not None]
@@ -151,7 +151,7 @@ class BadInitialization(Detector):
             ),
         )
 
-    def _depth(self, trace: Trace, scale: _Reason | None) -> _Reason | None:
+    def _depth(self, trace: Trace) -> _Reason | None:
         plain = [layer for layer in trace.facts.layers if layer.role != "recurrent"]
         if any(layer.normalized for layer in plain):
             return None
@@ -163,7 +163,7 @@ class BadInitialization(Detector):
             return _Reason(
                 f"the signal grows by {fit.change:.1f} decades over {len(names)} layers",
                 {"growth": fit.change},
-                () if scale else _jumps(names, sizes, 1),
+                _jumps(names, sizes, 1),
                 f"activations grow ×{factor:.2g} a layer",
             )
         signals = first_step(trace, Quantity.SIGNAL_RMS)
@@ -171,19 +171,19 @@ class BadInitialization(Detector):
         fit = line([signals[name] for name in names])
         least = self.max_fall + (1.0 if remaining_loss(trace) is None else 0.0)
         shrinking = any(layer.activation in _SHRINKING for layer in plain)
-        steady = -_typical([signals[name] for name in names]) >= least / 2
+        steady = -_without_jump([signals[name] for name in names]) >= 2 * least / 3
         if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
             factor = 10 ** (-fit.change / (len(names) - 1))
             return _Reason(
                 f"what tells samples apart falls by {-fit.change:.1f} decades over "
                 f"{len(names)} layers",
                 {"fall": -fit.change},
-                () if scale else _jumps(names, signals, -1),
+                _jumps(names, signals, -1),
                 f"signals shrink ×{1 / factor:.2g} a layer",
             )
         return None
 
-    def _scale(self, trace: Trace, most: float, *, least: float) -> _Reason | None:
+    def _scale(self, trace: Trace, *, least: float) -> _Reason | None:
         norms = first_step(trace, Quantity.WEIGHT_NORM)
         factors = {
             layer.name: norms[layer.name] / _right_norm(layer)
@@ -191,8 +191,8 @@ class BadInitialization(Detector):
             if layer.name in norms and layer.kind in _SCALED and _right_norm(layer)
         }
         factors = {name: f for name, f in factors.items() if f > 0 and math.isfinite(f)}
-        off = {n: f for n, f in factors.items() if not least <= f <= most}
-        odd = {n: f for n, f in factors.items() if self._is_odd(n, factors, most)}
+        off = {n: f for n, f in factors.items() if not least <= f <= self.max_factor}
+        odd = {n: f for n, f in factors.items() if self._is_odd(n, factors)}
         named = {**off, **odd}
         if not named:
             return None
@@ -208,11 +208,10 @@ class BadInitialization(Detector):
             f"weights of {worst} {_times(evidence)} at step 0",
         )
 
-    def _is_odd(self, name: str, factors: Mapping[str, float], most: float) -> bool:
+    def _is_odd(self, name: str, factors: Mapping[str, float]) -> bool:
         """Whether a layer's weights are too large, and the others' are not."""
-        usual = _others(name, factors)
-        least = self.max_odd / 2 * (most / self.max_factor)
-        return len(factors) > 2 and factors[name] > max(self.max_odd * usual, least)
+        limit = max(self.max_odd * _others(name, factors), self.max_odd / 2)
+        return len(factors) > 2 and factors[name] > limit
 
     def _sure(self, trace: Trace) -> _Reason | None:
         factor = times_a_guess(trace)
@@ -271,11 +270,11 @@ def _times(evidence: Mapping[str, float]) -> str:
     return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
 
 
-def _typical(values: Sequence[float]) -> float:
-    """Decades that the values would change by if every step were the middle one."""
+def _without_jump(values: Sequence[float]) -> float:
+    """Decades that the values would change by if the largest fall were like the other steps."""
     logs = [max(decades(value), -15.0) for value in values]
-    steps = [after - before for before, after in pairwise(logs)]
-    return median(steps) * len(steps) if steps else 0.0
+    steps = sorted(after - before for before, after in pairwise(logs))
+    return sum(steps[1:]) * len(steps) / (len(steps) - 1) if len(steps) > 1 else 0.0
 
 
 def _jumps(names: Sequence[str], sizes: Mapping[str, float], sign: int) -> tuple[str, ...]:

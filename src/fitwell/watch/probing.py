@@ -20,7 +20,12 @@ from fitwell.probes import (
     LearningRate,
     Losses,
     Mode,
+    Neighbors,
     Pairs,
+    Rarely,
+    Shift,
+    StatisticsDrift,
+    TimeGradients,
     Updates,
     Weights,
 )
@@ -33,19 +38,29 @@ def for_run(run: Run) -> list[Probe]:
 
     Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
     """
-    probes: list[Probe] = [EvaluationMode(run.model)]
-    if isinstance(run.loss_fn, nn.Module):
-        told = isinstance(run.loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
-        probes.append(Losses(run.loss_fn, run.loss_fn if told else run.model))
+    loss_fn = run.loss_fn if isinstance(run.loss_fn, nn.Module) else None
+    probes: list[Probe] = [
+        EvaluationMode(run.model),
+        Shift(run.model, loss_fn, run.tallies, spending=run.spending),
+    ]
+    if loss_fn is not None:
+        told = isinstance(loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
+        probes += [Losses(loss_fn, loss_fn if told else run.model), Neighbors(run.model, loss_fn)]
     return probes
 
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
-    probes: list[Probe] = [Inputs(run.model, spending=run.spending), Mode(run.model)]
-    probes += [Carried(optimizer) for optimizer in run.optimizers]
+    probes: list[Probe] = [
+        Mode(run.model),
+        TimeGradients(run.model, clock=lambda: run.step),
+        Rarely(Inputs(run.model, tally=run.tallies.inputs, spending=run.spending)),
+        Rarely(StatisticsDrift(run.model, spending=run.spending)),
+        *(Rarely(Carried(optimizer)) for optimizer in run.optimizers),
+    ]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Pairs(run.loss_fn, spending=run.spending))
+        pairs = Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending)
+        probes.append(Rarely(pairs))
     return probes
 
 
@@ -65,6 +80,6 @@ def for_update(run: Run, layout: Layout) -> list[Probe]:
         LearningRate(optimizer),
         Gradients(layout, optimizer),
         Weights(layout, spread=True),
-        Updates(layout),
+        Updates(layout, clock=lambda: run.step),
         Gradientless(run.model, run.optimizers),
     ]

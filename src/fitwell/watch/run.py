@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.probes import Layout
+from fitwell.probes import Layout, Tallies
 from fitwell.records import LayerFact
 
 
@@ -29,6 +29,7 @@ class Run:
         epoch: Number of evaluations so far.
         layout: What the network's layers are; None before its first forward pass.
         layers: One fact a layer.
+        tallies: What training has shown of inputs, targets and first outputs.
         learned: Fields of :class:`fitwell.records.Facts` that probes have found out.
     """
 
@@ -40,4 +41,8 @@ class Run:
     epoch: int = 0
     layout: Layout | None = None
     layers: tuple[LayerFact, ...] = ()
+    tallies: Tallies = field(init=False)
     learned: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tallies = Tallies.of(self.model)
