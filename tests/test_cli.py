@@ -215,7 +215,9 @@ def test_check_draws_the_network_before_the_diagnosis_if_asked(
     assert main(["check", f"{users_file}:small", "--network", "--json", str(data)]) == 0
     told = capsys.readouterr().out
     assert re.search(r"^○  input$\n^● .* Linear \d+ → \d+ +\d+$", told, re.MULTILINE)
-    assert set(json.loads(data.read_text())) == {"schema", "healthy", "findings", "unjudged"}
+    assert set(json.loads(data.read_text())) == {
+        *("schema", "healthy", "findings", "chains", "unjudged", "muted"),
+    }
 
 
 def test_compare_tells_every_arm_and_writes_it_as_data_and_as_a_page(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fitwell.detectors import Overfitting, Underfitting
+from fitwell.detectors import Overfitting
 from fitwell.errors import ThresholdError
 from fitwell.records import Facts, Quantity, Row, Trace
 from fitwell.testing import DetectorContract
@@ -132,40 +132,6 @@ def test_since_is_where_half_the_gap_had_opened():
     assert finding.since == 150
 
 
-class TestUnderfitting(DetectorContract):
-    def detector(self):
-        return Underfitting()
-
-    def sick(self):
-        return curves([0.95] * 100)
-
-    def healthy(self):
-        return curves([0.1 + math.exp(-i / 10) for i in range(100)])
-
-
-@pytest.mark.parametrize(("level", "found"), [(0.84, 0), (0.86, 1)])
-def test_the_loss_must_rest_near_that_of_a_constant_guess(level, found):
-    assert len(list(Underfitting().detect(curves([level] * 100)))) == found
-
-
-def test_a_loss_that_still_falls_is_left_alone():
-    assert not list(Underfitting().detect(curves([1.0 - 0.001 * i for i in range(100)])))
-
-
-@pytest.mark.parametrize(("losses", "found"), [(9, 0), (10, 0), (11, 1)])
-def test_short_runs_are_left_alone(losses, found):
-    """One loss every ten steps: eleven of them span a hundred."""
-    assert len(list(Underfitting().detect(curves([1.0] * losses)))) == found
-
-
-def test_without_the_loss_of_a_constant_guess_it_says_what_is_missing():
-    trace = curves([1.0] * 100, chance=None)
-    assert not list(Underfitting().detect(trace))
-    assert "chance_loss" in Underfitting().unjudged(trace)
-
-
 def test_limits_out_of_range_are_refused():
     with pytest.raises(ThresholdError, match="min_gap"):
         Overfitting(min_gap=0.0)
-    with pytest.raises(ThresholdError, match="min_steps"):
-        Underfitting(min_steps=5)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitwell.errors import BadInput
-from fitwell.records import Facts, LayerFact, Quantity, Row, Trace
+from fitwell.records import Facts, LayerFact, NormFact, Quantity, Row, Trace
 
 rows = st.builds(
     Row,
@@ -18,6 +18,63 @@ rows = st.builds(
     phase=st.sampled_from(["train", "validation"]),
     epoch=st.integers(0, 100),
 )
+
+names = st.lists(st.text(max_size=8), max_size=3).map(tuple)
+shapes = st.lists(st.integers(0, 10**6), max_size=4).map(tuple)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+layers = st.builds(
+    LayerFact,
+    name=st.text(max_size=8),
+    kind=st.text(max_size=8),
+    role=st.sampled_from(["hidden", "output", "recurrent"]),
+    order=st.integers(0, 100),
+    normalized=st.booleans(),
+    gated=st.booleans(),
+    bypassed=st.booleans(),
+)
+norms = st.builds(
+    NormFact,
+    name=st.text(max_size=8),
+    kind=st.sampled_from(["batch", "layer", "group", "instance", "rms"]),
+    calls=st.integers(1, 99),
+    rows=st.integers(0, 10**6),
+    recurrent=st.booleans(),
+    momentum=st.floats(0, 1),
+    tracks=st.booleans(),
+)
+every_fact = st.builds(
+    Facts,
+    layers=st.lists(layers, max_size=3).map(tuple),
+    norms=st.lists(norms, max_size=3).map(tuple),
+    output_activation=st.sampled_from(["", "softmax", "relu"]),
+    output_shape=shapes,
+    target_shape=shapes,
+    target_kind=st.sampled_from(["", "integers", "floats", "booleans"]),
+    input_kind=st.sampled_from(["", "tokens", "images", "sequences", "rows"]),
+    loss_expects=st.sampled_from(["", "logits", "probabilities", "log_probabilities", "values"]),
+    forgotten=names,
+    frozen=names,
+    mode_matters=st.booleans(),
+    dropout=st.floats(0, 1),
+    weight_decay=numbers,
+    momentum=numbers,
+    planned_steps=st.integers(0, 10**9),
+    error=st.text(max_size=8),
+    input_normalized=st.booleans(),
+)
+
+
+@given(every_fact)
+def test_every_fact_survives_json(facts):
+    written = json.dumps(Trace([], facts).to_dict(), allow_nan=False)
+    assert Trace.from_dict(json.loads(written)).facts == facts
+
+
+def test_a_file_without_the_newer_facts_is_read():
+    data = Trace([], Facts(classes=3)).to_dict()
+    data["facts"] = {"layers": [], "loss": "", "classes": 3}
+    assert Trace.from_dict(data).facts == Facts(classes=3)
 
 
 @given(st.lists(rows, max_size=5))

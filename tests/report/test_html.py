@@ -249,6 +249,6 @@ def test_a_diagnosis_page_tells_findings_with_their_evidence(
 ) -> None:
     page = Page(diagnosis_page(diagnosis, cured.trace, "mine"))
     text = words(page.text)
-    assert "2 findings Found: overfitting (severe), bad initialization (mild)." in text
+    assert "1 illness Found: bad initialization (severe)." in text
     assert "validation loss rise 0.38" in text
     assert "gradients-1" in page.data

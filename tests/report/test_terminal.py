@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from fitwell.records import CureRecord, Diagnosis, RemedySpec, StudyRecord, TaskRecord
+from fitwell.records import CureRecord, Diagnosis, Finding, RemedySpec, StudyRecord, TaskRecord
 from fitwell.report.tables import arms_table, diagnosis_table, sparkline, tasks_table
 from fitwell.report.terminal import cure_story, files_written, study_story
 
@@ -32,7 +32,8 @@ def test_the_story_of_a_cure_goes_from_the_untreated_network_to_the_verdict(
     text = printed(cure_story(cured))
     steps = ["1  Train as it is", "2  Diagnose", "3  Search", "4  Prove", "5  Verdict"]
     assert sorted(steps, key=text.index) == steps
-    assert "severe  Overfitting in the whole network, since step 96" in text
+    assert "severe  Bad initialization in" in text
+    assert "so: Overfitting in the whole network, since step 96" in text
     assert "Augment(strength=1)" in text
     assert "142 runs in 1 min 57 s" in text
     assert "note: 12 duplicate rows" in text
@@ -139,3 +140,23 @@ def test_a_sparkline_goes_from_the_lowest_to_the_highest_block(
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.integers(2, 40))
 def test_a_sparkline_keeps_to_its_width(values: list[float], width: int) -> None:
     assert len(sparkline(values, width)) == min(len(values), width)
+
+
+def test_one_illness_is_one_block_with_its_chain_its_advice_and_its_root_s_remedies() -> None:
+    root = Finding(
+        *("loss_output_mismatch", "severe", 0.9, (), None, {"sum": 1.0}, "It is softened twice."),
+        advice="Give the loss the logits.", phrase="softmax before the loss",
+    )  # fmt: skip
+    effect = Finding(
+        *("not_learning", "severe", 0.9, (), 7, {"left": 1.0}, "It stays."),
+        cause=root, phrase="the loss stays", until=9,
+    )  # fmt: skip
+    text = lines(printed(diagnosis_table(Diagnosis((root, effect), muted=("dead_units",)))))
+    assert text == (
+        "severe Loss and output do not fit in the whole network, from the start softmax before "
+        "the loss -> the loss stays It is softened twice. change: Give the loss the logits. "
+        "evidence: sum 1 so: Not learning in the whole network, from step 7 to 9 It stays. "
+        "evidence: left 1 Muted: dead units"
+    )
+    left = lines(printed(diagnosis_table(Diagnosis((effect,), muted=("loss_output_mismatch",)))))
+    assert "explained by loss and output do not fit, muted" in left

@@ -5,26 +5,26 @@ from dataclasses import replace
 import pytest
 
 from fitwell.records import (
+    CONDITIONS,
     ArmRecord,
     CureRecord,
     Diagnosis,
     Effect,
-    Finding,
     RemedySpec,
     Score,
     StudyRecord,
     TaskRecord,
     Trial,
     Verdict,
+    some_of,
 )
+from fitwell.report.conditions import condition_sentence, condition_title
 from fitwell.report.wording import (
     cure_headline,
     diagnosis_headline,
     loss_sentence,
-    place,
     recipe_label,
     remedy_sentence,
-    some_of,
     study_headline,
 )
 
@@ -126,19 +126,11 @@ def test_the_loss_falls_where_its_effect_is_positive(
     assert told.startswith(f"The loss on test {verb} by 0.1 ")
 
 
-def test_a_diagnosis_counts_and_names_its_findings(diagnosis: Diagnosis) -> None:
+def test_a_diagnosis_counts_its_illnesses_and_names_their_roots(diagnosis: Diagnosis) -> None:
     told = diagnosis_headline(diagnosis)
-    assert told.number == "2 findings"
-    assert told.sentence == "Found: overfitting (severe), bad initialization (mild)."
+    assert told.number == "1 illness"
+    assert told.sentence == "Found: bad initialization (severe)."
     assert diagnosis_headline(Diagnosis()).number == "healthy"
-
-
-@pytest.mark.parametrize(
-    ("since", "text"), [(None, "from the start"), (0, "from the start"), (1200, "since step 1,200")]
-)
-def test_a_finding_says_where_and_since_when(since: int | None, text: str) -> None:
-    finding = Finding("dead_units", "mild", 1.0, ("a", "b"), since, {}, "")
-    assert place(finding) == f"in a, b, {text}"
 
 
 def test_many_layers_are_counted_and_one_more_than_the_limit_is_still_named() -> None:
@@ -155,3 +147,9 @@ def test_a_recipe_is_labelled_with_its_doses() -> None:
 def test_a_remedy_that_is_not_known_has_no_sentence() -> None:
     assert remedy_sentence(RemedySpec("Mystery")) == ""
     assert remedy_sentence(RemedySpec("Dropout")) != ""
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_condition_has_a_title_and_a_sentence(condition: str) -> None:
+    assert condition_title(condition)[0].isupper()
+    assert condition_sentence(condition).endswith(".")

@@ -5,8 +5,15 @@ function, in the order in which they ran, with what fed what. It needs no tracin
 shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
+from fitwell.anatomy.connections import norm_facts, output_activation
 from fitwell.anatomy.example import example_for
-from fitwell.anatomy.inspection import inspect, layer_facts, normalizes_input, undisturbed
+from fitwell.anatomy.inspection import (
+    inspect,
+    layer_facts,
+    network_facts,
+    normalizes_input,
+    undisturbed,
+)
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import ACTIVATION_NAMES, activation_name, is_normalization
 from fitwell.modules.rows import run, tensors_in
@@ -19,7 +26,10 @@ __all__ = [
     "inspect",
     "is_normalization",
     "layer_facts",
+    "network_facts",
+    "norm_facts",
     "normalizes_input",
+    "output_activation",
     "run",
     "tensors_in",
     "undisturbed",

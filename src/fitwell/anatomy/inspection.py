@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from fitwell.anatomy.connections import bypassed, is_gated, norm_facts, output_activation
 from fitwell.anatomy.recorder import Recorder
 from fitwell.anatomy.roles import activation_name
 from fitwell.modules.rows import run, tensors_in
@@ -65,6 +67,7 @@ def inspect(model: nn.Module, example_input: object) -> Anatomy:
     """
     with undisturbed(model), Recorder(model) as recorder:
         outputs = run(model, example_input)
+        recorder.returned(outputs)
     shapes = tuple(tuple(tensor.shape) for tensor in tensors_in(outputs))
     return replace(recorder.anatomy(), outputs=shapes, inputs=_input_facts(example_input))
 
@@ -95,6 +98,7 @@ def layer_facts(
         {id(p) for group in optimizer.param_groups for p in group["params"]} if optimizer else None
     )
     heads = {layer.index for layer in anatomy.output_layers}
+    around = bypassed(anatomy)
     facts = []
     for order, layer in enumerate(anatomy.layers):
         own = [parameters[name] for name in layer.parameters if name in parameters]
@@ -116,6 +120,8 @@ def layer_facts(
                 in_optimizer=held is None or any(id(p) in held for p in own),
                 normalized=any(node.role == Role.NORMALIZATION for node in between)
                 or bool(layer.settings.get("norm")),
+                gated=is_gated(anatomy, layer),
+                bypassed=layer.path in around,
             )
         )
     return tuple(facts)
@@ -131,6 +137,15 @@ def normalizes_input(anatomy: Anatomy) -> bool:
         if node.role in first
     ]
     return bool(met) and all(node.role == Role.NORMALIZATION for node in met)
+
+
+def network_facts(model: nn.Module, anatomy: Anatomy) -> dict[str, Any]:
+    """Return the fields of :class:`fitwell.records.Facts` that an anatomy tells."""
+    return {
+        "norms": norm_facts(model, anatomy),
+        "output_activation": output_activation(anatomy),
+        "input_normalized": normalizes_input(anatomy),
+    }
 
 
 def _activation_of(anatomy: Anatomy, layer: Node) -> str:

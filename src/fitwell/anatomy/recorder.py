@@ -76,6 +76,7 @@ class Recorder:
         self._handles: list[RemovableHandle] = []
         self._stack = ExitStack()
         self._count: dict[tuple[str, str], int] = {}
+        self._ends: tuple[int, ...] = ()
 
     def __enter__(self) -> Self:
         for name, parameter in self._model.named_parameters(remove_duplicate=False):
@@ -111,7 +112,18 @@ class Recorder:
     def anatomy(self) -> Anatomy:
         """Return what was recorded; gates and attention are told by what follows them."""
         plain = Anatomy(tuple(self._nodes))
-        return Anatomy(tuple(_with_context(plain, node) for node in plain.nodes))
+        nodes = tuple(_with_context(plain, node) for node in plain.nodes)
+        return Anatomy(nodes, ends=self._ends)
+
+    def returned(self, output: object) -> None:
+        """Note what the network returned; to be called while the recorder still stands.
+
+        Of several tensors, that of the most axes is the main one: a loss that comes with the
+        output has none.
+        """
+        tensors = sorted(tensors_in(output), key=lambda t: min(t.dim(), 2), reverse=True)
+        made = [self._producer[id(t)] for t in tensors if id(t) in self._producer]
+        self._ends = tuple(dict.fromkeys(made))
 
     def module_entered(self, name: str, opaque: bool) -> None:
         """Note that a module begins to run."""

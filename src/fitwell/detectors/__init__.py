@@ -1,19 +1,41 @@
 """Detectors: each judges a trace for one condition; plain numbers in, findings out."""
 
-from fitwell.detectors.fitting import Overfitting, Underfitting
+from fitwell.detectors.batch_norms import RecurrentBatchNorm, SmallBatchNorm
+from fitwell.detectors.carried import AccumulatedGradients
+from fitwell.detectors.fitting import Overfitting
 from fitwell.detectors.gradients import ExplodingGradients, VanishingGradients
 from fitwell.detectors.initialization import BadInitialization
+from fitwell.detectors.modes import WrongMode
 from fitwell.detectors.non_finite import NonFinite
+from fitwell.detectors.outputs import LossOutputMismatch
+from fitwell.detectors.progress import NotLearning, OscillatingLoss
+from fitwell.detectors.rates import LearningRateTooHigh, LearningRateTooLow
+from fitwell.detectors.scale import UnscaledInputs
+from fitwell.detectors.shift import DistributionShift
+from fitwell.detectors.underfitting import Underfitting
 from fitwell.detectors.units import DeadUnits, SaturatedUnits
+from fitwell.detectors.untrained import UntrainedParameters
 from fitwell.interfaces import Detector
 
 DETECTORS: tuple[Detector, ...] = (
+    LossOutputMismatch(),
+    UnscaledInputs(),
+    UntrainedParameters(),
+    AccumulatedGradients(),
+    WrongMode(),
+    DistributionShift(),
+    SmallBatchNorm(),
+    RecurrentBatchNorm(),
     BadInitialization(),
     ExplodingGradients(),
     VanishingGradients(),
     DeadUnits(),
     SaturatedUnits(),
     NonFinite(),
+    LearningRateTooHigh(),
+    LearningRateTooLow(),
+    OscillatingLoss(),
+    NotLearning(),
     Overfitting(),
     Underfitting(),
 )
@@ -21,12 +43,24 @@ DETECTORS: tuple[Detector, ...] = (
 
 __all__ = [
     "DETECTORS",
+    "AccumulatedGradients",
     "BadInitialization",
     "DeadUnits",
+    "DistributionShift",
     "ExplodingGradients",
+    "LearningRateTooHigh",
+    "LearningRateTooLow",
+    "LossOutputMismatch",
     "NonFinite",
+    "NotLearning",
+    "OscillatingLoss",
     "Overfitting",
+    "RecurrentBatchNorm",
     "SaturatedUnits",
+    "SmallBatchNorm",
     "Underfitting",
+    "UnscaledInputs",
+    "UntrainedParameters",
     "VanishingGradients",
+    "WrongMode",
 ]

@@ -1,4 +1,4 @@
-"""How training and validation loss stand to each other: overfitting and underfitting."""
+"""How training and validation stand to each other: overfitting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import ClassVar, NamedTuple, final
 
-from fitwell.detectors.curves import aligned, curve, noise, reference_loss, slope, smoothed
+from fitwell.detectors.curves import aligned, noise, reference_loss, slope, smoothed
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
@@ -144,6 +144,7 @@ class Overfitting(Detector):
                 f"The training {what} ends at {training:.3g}, validation's at {validation:.3g}"
                 f"{turn}: the network has learned its training rows better than the task."
             ),
+            phrase=f"validation falls behind training from step {gap.since}",
         )
 
 
@@ -188,78 +189,3 @@ def _gap_severity(share: float, behind: float) -> Severity:
     """
     worst = max(share / 0.25, behind / 0.1)
     return "severe" if worst >= 2 else "moderate" if worst >= 1 else "mild"
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Underfitting(Detector):
-    """Report a network whose training loss stays near that of a constant guess.
-
-    Definition: the training loss at the end is a large share of the loss of the best constant
-    prediction, and over the second half of the run it no longer falls: its trend is within the
-    noise, or would take many more runs of this length to get anywhere.
-
-    What cannot be learned from the data cannot be told from what this network cannot learn: a
-    table that holds little signal ends there too, hence the high limit and a modest confidence.
-    It is silent while the loss still falls, in runs of fewer than 100 steps, and where the loss of
-    a constant guess is unknown.
-
-    Evidence: ``remaining``, the training loss at the end as a share of a constant guess's;
-    ``trend``, its change over the second half, likewise; ``noise`` around the trend, likewise.
-
-    Args:
-        max_remaining: Largest share of a constant guess's loss that counts as learned something.
-            Regressions on real tables often keep 0.5 to 0.7 of it for good.
-        min_steps: Least number of optimizer steps between the first and the last of at least ten
-            recorded losses; at least 10.
-
-    Raises:
-        ThresholdError: If an argument is out of range.
-    """
-
-    condition: ClassVar[str] = "underfitting"
-    max_remaining: float = 0.85
-    min_steps: int = 100
-
-    def __post_init__(self) -> None:
-        in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
-        in_range("min_steps", self.min_steps, 10, float("inf"))
-
-    def unjudged(self, trace: Trace) -> str | None:
-        """Say that losses, or the loss of a constant guess, are missing."""
-        if not curve(trace):
-            return "underfitting: needs the training loss; log train_loss to have it judged."
-        if trace.facts.chance_loss is None:
-            return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
-        return None
-
-    def detect(self, trace: Trace) -> Iterable[Finding]:
-        """Return one finding, or none."""
-        chance = trace.facts.chance_loss
-        points = curve(trace)
-        if chance is None or chance <= 0 or len(points) < 10:
-            return ()
-        if points[-1][0] - points[0][0] < self.min_steps:
-            return ()
-        values = [value for _, value in points]
-        half = [value / chance for value in values[len(values) // 2 :]]
-        left = median(half[-max(5, len(values) // 10) :])
-        trend, spread = slope(half), noise(half)
-        falling = -trend > max(2 * spread / len(half) ** 0.5 * 3.5, 0.03)
-        if left < self.max_remaining or falling:
-            return ()
-        return (
-            Finding(
-                condition=self.condition,
-                severity="severe" if left >= 0.97 else "moderate",
-                confidence=0.6,
-                layers=(),
-                since=None,
-                evidence={"remaining": left, "trend": trend, "noise": spread},
-                explanation=(
-                    f"The training loss has come to rest at {left:.0%} of what a constant guess "
-                    "costs: the network is too weak or too strongly held back, its steps are too "
-                    "small, or its inputs hold no more about the target."
-                ),
-            ),
-        )

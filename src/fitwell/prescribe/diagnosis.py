@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from fitwell.detectors import DETECTORS
 from fitwell.errors import BadInput
+from fitwell.prescribe.causes import linked
 from fitwell.prescribe.table import REMEDIES_FOR, remedies_for
-from fitwell.records import CONDITIONS, SEVERITIES, Diagnosis, Finding, Trace
+from fitwell.records import CONDITIONS, SEVERITIES, Diagnosis, Facts, Finding, Trace, worst_of
 
 
 def diagnose(
@@ -16,13 +17,17 @@ def diagnose(
 ) -> Diagnosis:
     """Judge a trace by every detector, link findings to their causes, and name remedies.
 
+    A finding that another explains names no remedies but those that its root cause names too:
+    treating a sign of an illness by itself is at best in vain.
+
     Args:
         trace: What the probes recorded.
         only: Conditions to look for; all by default.
-        mute: Conditions not to look for.
+        mute: Conditions not to name. They are looked for all the same, so that what they explain
+            stays as it is: no other finding appears, disappears or changes.
 
     Returns:
-        Root causes first, then what they explain; within each, the severest first.
+        Root causes first, then what they explain; within each, the gravest illness first.
 
     Raises:
         BadInput: If ``only`` or ``mute`` names no condition.
@@ -30,38 +35,43 @@ def diagnose(
     for name in (*(only or ()), *mute):
         if name not in CONDITIONS:
             raise BadInput(f"Expected one of {', '.join(CONDITIONS)}, got {name!r}.")
-    chosen = [
-        d for d in DETECTORS if (only is None or d.condition in only) and d.condition not in mute
-    ]
-    order = list(REMEDIES_FOR)
+    chosen = [d for d in DETECTORS if only is None or d.condition in only]
     found = [finding for detector in chosen for finding in detector.detect(trace)]
-    found.sort(key=lambda f: order.index(f.condition) if f.condition in order else len(order))
-    linked: list[Finding] = []
-    for finding in found:
-        caused = replace(finding, cause=_cause(finding, linked))
-        linked.append(caused.with_remedies(remedies_for(caused, trace.facts)))
-    linked.sort(key=_rank)
-    unjudged = tuple(s for s in (d.unjudged(trace) for d in chosen) if s is not None)
-    return Diagnosis(tuple(linked), unjudged)
+    order = list(REMEDIES_FOR)
+    found.sort(key=lambda f: order.index(f.condition))
+    findings = explained(found, trace.facts)
+    heard = [d for d in chosen if d.condition not in mute]
+    return Diagnosis(
+        tuple(f for f in findings if f.condition not in mute),
+        tuple(s for s in (d.unjudged(trace) for d in heard) if s is not None),
+        tuple(name for name in CONDITIONS if name in mute),
+    )
 
 
-def _cause(finding: Finding, earlier: list[Finding]) -> Finding | None:
-    """First finding that explains this one and did not begin after it."""
-    for other in earlier:
-        row = REMEDIES_FOR.get(other.condition)
-        if row and finding.condition in row.explains and _begin(other) <= _end(finding):
-            return other
-    return None
+def explained(found: Sequence[Finding], facts: Facts) -> tuple[Finding, ...]:
+    """Return findings with their causes and remedies, root causes and grave illnesses first.
+
+    Args:
+        found: Findings in the order of the table, without causes.
+        facts: What is known of the network, its batches and its loss.
+    """
+    explains = {condition: row.explains for condition, row in REMEDIES_FOR.items()}
+    chain = linked(found, explains, [layer.name for layer in facts.layers])
+    named = {id(f): remedies_for(f, facts) for f in chain}
+    treated: dict[int, Finding] = {}
+    for finding in sorted(chain, key=_depth):
+        own = named[id(finding)]
+        if finding.cause is not None:
+            root = named[id(finding.root)]
+            own = tuple(spec for spec in root if spec.name in {s.name for s in own})
+        cause = treated[id(finding.cause)] if finding.cause is not None else None
+        treated[id(finding)] = replace(finding, cause=cause, remedies=own)
+    roots = {id(f): worst_of(g for g in chain if g.root is f) for f in chain if f.cause is None}
+    ranked = sorted(
+        chain, key=lambda f: (f.cause is not None, -SEVERITIES.index(roots[id(f.root)]))
+    )
+    return tuple(treated[id(f)] for f in ranked)
 
 
-def _begin(finding: Finding) -> int:
-    return finding.since or 0
-
-
-def _end(finding: Finding) -> float:
-    """Underfitting has no beginning of its own: whatever else was found came before its end."""
-    return float("inf") if finding.condition == "underfitting" else finding.since or 0
-
-
-def _rank(finding: Finding) -> tuple[bool, int]:
-    return finding.cause is not None, -SEVERITIES.index(finding.severity)
+def _depth(finding: Finding) -> int:
+    return 0 if finding.cause is None else 1 + _depth(finding.cause)

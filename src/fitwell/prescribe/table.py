@@ -145,11 +145,9 @@ _SETUP = (*_NO_GRADIENT, "exploding_gradients", "non_finite", "oscillating_loss"
 REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
     {
         "loss_output_mismatch": Row(_advice_only, (*_SETUP, "learning_rate_too_high")),
-        "accumulated_gradients": Row(
-            _advice_only, (*_SETUP, "learning_rate_too_high", "overfitting")
-        ),
+        "accumulated_gradients": Row(_advice_only, (*_SETUP, "learning_rate_too_high")),
         "untrained_parameters": Row(_advice_only, ("vanishing_gradients", *_UNTRAINABLE)),
-        "wrong_mode": Row(_advice_only, ("overfitting", "small_batch_norm", *_UNTRAINABLE)),
+        "wrong_mode": Row(_advice_only, ("small_batch_norm", *_UNTRAINABLE)),
         "distribution_shift": Row(_advice_only, ("overfitting",)),
         "unscaled_inputs": Row(
             _for_unscaled, (*_SETUP, "bad_initialization", "learning_rate_too_high")
@@ -170,12 +168,16 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
             _for_small_batch_norm, ("overfitting", "oscillating_loss", *_UNTRAINABLE)
         ),
         "exploding_gradients": Row(
-            _for_explosion, (*_NO_GRADIENT, "non_finite", "oscillating_loss", *_UNTRAINABLE)
+            _for_explosion,
+            (
+                *(*_NO_GRADIENT, "learning_rate_too_high", "non_finite", "oscillating_loss"),
+                *_UNTRAINABLE,
+            ),
         ),
         "dead_units": Row(_for_dead, ("vanishing_gradients", *_UNTRAINABLE)),
         "saturated_units": Row(_for_saturation, ("vanishing_gradients", *_UNTRAINABLE)),
         "vanishing_gradients": Row(_for_vanishing, _UNTRAINABLE),
-        "non_finite": Row(_for_explosion, ("dead_units", *_UNTRAINABLE)),
+        "non_finite": Row(_for_explosion, _UNTRAINABLE),
         "learning_rate_too_low": Row(_for_low_rate, ("not_learning", "underfitting")),
         "oscillating_loss": Row(_for_high_rate, ("not_learning", "underfitting")),
         "not_learning": Row(_for_not_learning, ("underfitting",)),
@@ -183,7 +185,9 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
         "underfitting": Row(_for_underfitting),
     }
 )
-"""Condition to what it leads to; roots stand before what they explain."""
+"""Condition to what it leads to; roots stand before what they explain, but that a gradient which is
+too large from the start makes any learning rate too high. What may explain is not yet what does:
+:mod:`fitwell.prescribe.causes` looks at the run."""
 
 
 def remedies_for(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:

@@ -1,12 +1,17 @@
 """Probes: each reads one kind of number from a live network, cheaply and without a trace left."""
 
 from fitwell.probes.activations import SATURATED_BEYOND, ZERO_SIDED, Activations
+from fitwell.probes.carried import Carried
+from fitwell.probes.gradientless import Gradientless
 from fitwell.probes.gradients import Gradients
 from fitwell.probes.hooks import Hook, Inert
 from fitwell.probes.inputs import Inputs
 from fitwell.probes.layout import Layer, Layout, layout_of
 from fitwell.probes.learning_rate import LearningRate
 from fitwell.probes.losses import Losses
+from fitwell.probes.membership import Membership
+from fitwell.probes.mode import EvaluationMode, Mode
+from fitwell.probes.pairs import Pairs
 from fitwell.probes.updates import Updates
 from fitwell.probes.weights import Weights
 
@@ -14,6 +19,9 @@ __all__ = [
     "SATURATED_BEYOND",
     "ZERO_SIDED",
     "Activations",
+    "Carried",
+    "EvaluationMode",
+    "Gradientless",
     "Gradients",
     "Hook",
     "Inert",
@@ -22,6 +30,9 @@ __all__ = [
     "Layout",
     "LearningRate",
     "Losses",
+    "Membership",
+    "Mode",
+    "Pairs",
     "Updates",
     "Weights",
     "layout_of",

@@ -1,36 +1,52 @@
-"""How large the values are that enter the network."""
+"""How large, and how unlike one another, the values are that enter the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
 from fitwell.interfaces import Probe, Reading
+from fitwell.probes.features import Moments, as_rows, channels_first, spread_of, wide
 from fitwell.probes.hooks import Hook
 from fitwell.records import Quantity
 
 
 @final
 class Inputs(Probe):
-    """Reads the root mean square of the network's floating-point inputs, and counts its rows.
+    """Reads root mean square, mean, largest size and spread of the network's first input.
+
+    Only floating-point inputs are measured; rows of any type are counted. The spread is that of
+    all rows of the steps that the probe was entered for, back to the first: its ``count``. Mean
+    and spread come from at most some 65,000 evenly spaced values of a batch.
 
     Args:
         model: The network; one light hook stands on it during the step.
+        spending: Makes a context manager that stands around each reading, to time it.
 
     Attributes:
         rows: Largest number of rows that entered at once so far, of inputs of any type.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        spending: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._model = model
+        self._spending = spending
+        self._channels_first = channels_first(model)
+        self._moments = Moments()
         self._handle: RemovableHandle | None = None
         self._readings: list[Reading] = []
+        self._kind = ""
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -50,21 +66,52 @@ class Inputs(Probe):
             self._handle = None
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
         given = [t for t in tensors_in((args, kwargs)) if t.dim() and t.numel()]
-        self.rows = max([self.rows, *(len(t) for t in given[:1])])
-        numbers = [t.detach() for t in given if t.is_floating_point()]
-        if numbers:
-            values = numbers[0]
-            wide = torch.promote_types(values.dtype, torch.float32)
-            size = torch.linalg.vector_norm(values, dtype=wide) / values.numel() ** 0.5
-            self._readings.append(Reading(Quantity.INPUT_NORM, size, count=len(values)))
+        if not given:
+            return
+        self.rows = max(self.rows, len(given[0]))
+        self._kind = self._kind or input_kind(given[0])
+        numbers = next((t.detach() for t in given if t.is_floating_point()), None)
+        if numbers is not None:
+            with self._spending(), torch.no_grad():
+                self._readings += self._measured(numbers)
+
+    def _measured(self, values: Tensor) -> Iterator[Reading]:
+        rows = as_rows(values, channels_first=self._channels_first)
+        self._moments.add(rows)
+        dtype = torch.promote_types(values.dtype, torch.float32)
+        size = torch.linalg.vector_norm(values, dtype=dtype) / values.numel() ** 0.5
+        yield Reading(Quantity.INPUT_NORM, size, count=len(values))
+        yield Reading(Quantity.INPUT_MEAN, wide(rows).mean(), count=len(values))
+        largest = torch.maximum(values.amax(), -values.amin())
+        yield Reading(Quantity.INPUT_MAX, wide(largest), count=len(values))
+        if self._moments.count > 1:
+            spread = spread_of(self._moments)
+            yield Reading(Quantity.INPUT_SPREAD, spread, count=self._moments.count)
 
     def readings(self) -> Iterable[Reading]:
-        """Return one reading a forward pass with gradients enabled."""
+        """Return the readings of every forward pass with gradients enabled."""
         return tuple(self._readings)
 
     def facts(self) -> Mapping[str, Any]:
-        """Return the largest number of rows that entered at once in training."""
-        return {"batch_size": self.rows} if self.rows else {}
+        """Return what kind of input it is, and the most rows that entered at once in training."""
+        return {"batch_size": self.rows, "input_kind": self._kind} if self.rows else {}
+
+
+def input_kind(values: Tensor) -> str:
+    """Tell what a batch is from its type and axes.
+
+    Args:
+        values: (batch, …).
+
+    Returns:
+        ``"images"`` for four axes or more, ``"tokens"`` for other integers, ``"sequences"`` for
+        three axes, ``"rows"`` for fewer.
+    """
+    if values.dim() > 3:
+        return "images"
+    if not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool):
+        return "tokens"
+    return "sequences" if values.dim() == 3 else "rows"

@@ -21,6 +21,23 @@ LOSS_NAMES = {
 }
 """Class of a loss module, or function of torch, to the name that facts carry."""
 
+EXPECTS = {
+    "logits": "CrossEntropyLoss BCEWithLogitsLoss MultiLabelSoftMarginLoss SoftMarginLoss "
+    "MultiMarginLoss MultiLabelMarginLoss cross_entropy binary_cross_entropy_with_logits "
+    "multilabel_soft_margin_loss multi_margin_loss",
+    "probabilities": "BCELoss binary_cross_entropy",
+    "log_probabilities": "NLLLoss KLDivLoss CTCLoss nll_loss kl_div ctc_loss",
+    "values": "MSELoss L1Loss SmoothL1Loss HuberLoss GaussianNLLLoss PoissonNLLLoss mse_loss "
+    "l1_loss smooth_l1_loss huber_loss gaussian_nll_loss poisson_nll_loss",
+}
+"""What a loss takes as output, to the losses of torch that do, by class or function."""
+
+
+def expected_output(loss_fn: object) -> str:
+    """Return what a loss takes as output: ``"logits"``, ``"values"`` …; "" if unknown."""
+    names = {cls.__name__ for cls in type(loss_fn).__mro__} | {getattr(loss_fn, "__name__", "")}
+    return next((what for what, losses in EXPECTS.items() if names & {*losses.split()}), "")
+
 
 def loss_name(loss_fn: object) -> str:
     """Return the name of a loss: of a known module, or of the class or function in snake case."""

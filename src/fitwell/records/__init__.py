@@ -1,5 +1,6 @@
 """Plain data that every part shares; nothing here touches torch."""
 
+from fitwell.records.diagnosis import Chain, Diagnosis, chain_text, worst_of
 from fitwell.records.edits import (
     Capacity,
     Change,
@@ -21,10 +22,10 @@ from fitwell.records.edits import (
 from fitwell.records.findings import (
     CONDITIONS,
     SEVERITIES,
-    Diagnosis,
     Finding,
     RemedySpec,
     Severity,
+    some_of,
 )
 from fitwell.records.learning_curve import (
     Augmented,
@@ -64,6 +65,7 @@ __all__ = [
     "Augmented",
     "BackTest",
     "Capacity",
+    "Chain",
     "Change",
     "Configure",
     "Contribution",
@@ -108,6 +110,9 @@ __all__ = [
     "Trace",
     "Trial",
     "Verdict",
+    "chain_text",
     "curve_in_words",
+    "some_of",
     "study_to_dict",
+    "worst_of",
 ]

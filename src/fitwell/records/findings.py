@@ -1,9 +1,9 @@
-"""What a detector says: findings, and the diagnosis that they make together."""
+"""What a detector says of one condition; :mod:`fitwell.records.diagnosis` holds them together."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
@@ -111,11 +111,45 @@ class Finding:
             "cause": self.cause.condition if self.cause else None,
             "until": self.until,
             "advice": self.advice,
+            "phrase": self.phrase,
         }
+
+    @property
+    def place(self) -> str:
+        """Where and when it holds: ``"in fc1, fc2, since step 12"``."""
+        where = f"in {some_of(self.layers)}" if self.layers else "in the whole network"
+        if self.until is not None:
+            return f"{where}, from step {self.since or 0:,} to {self.until:,}"
+        begin = "from the start" if self.since in (None, 0) else f"since step {self.since:,}"
+        return f"{where}, {begin}"
+
+    @property
+    def said(self) -> str:
+        """Its phrase; where the detector gave none, the condition and when it began."""
+        if self.phrase:
+            return self.phrase
+        return self.condition.replace("_", " ") + (
+            f" from step {self.since:,}" if self.since else ""
+        )
+
+    @property
+    def root(self) -> Finding:
+        """The finding at the beginning of its chain of causes: itself where nothing explains it."""
+        finding = self
+        while finding.cause is not None:
+            finding = finding.cause
+        return finding
 
     def with_remedies(self, remedies: tuple[RemedySpec, ...]) -> Finding:
         """Return a copy that names these remedies."""
         return replace(self, remedies=remedies)
+
+
+def some_of(names: Sequence[str], limit: int = 3) -> str:
+    """Return the first names and how many follow: ``"a, b, c and 17 more"``."""
+    if len(names) <= limit + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
 
 
 def _finite(value: float) -> float | str:
@@ -124,61 +158,3 @@ def _finite(value: float) -> float | str:
     if number != number or number in (float("inf"), float("-inf")):
         return str(number)
     return number
-
-
-@final
-@dataclass(frozen=True)
-class Diagnosis:
-    """All findings of one run; empty means healthy.
-
-    Args:
-        findings: What was found, root causes and severe findings first.
-        unjudged: Sentences on what could not be judged, and why.
-    """
-
-    findings: tuple[Finding, ...] = ()
-    unjudged: tuple[str, ...] = ()
-
-    @property
-    def healthy(self) -> bool:
-        """True if nothing was found."""
-        return not self.findings
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Slugs of the findings, in order."""
-        return tuple(finding.condition for finding in self.findings)
-
-    def worst(self) -> Severity | None:
-        """Return the highest severity found, or None if healthy."""
-        ranks = [SEVERITIES.index(finding.severity) for finding in self.findings]
-        return SEVERITIES[max(ranks)] if ranks else None
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
-
-    def __len__(self) -> int:
-        return len(self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return ``{"schema": 1, "healthy": bool, "findings": [...], "unjudged": [...]}``."""
-        return {
-            "schema": 1,
-            "healthy": self.healthy,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "unjudged": list(self.unjudged),
-        }
-
-    def to_json(self) -> str:
-        """Return :meth:`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-    def __str__(self) -> str:
-        if self.healthy:
-            return "healthy: no finding"
-        return "\n".join(
-            f"{f.severity} {f.condition}"
-            + (f" in {', '.join(f.layers)}" if f.layers else "")
-            + f": {f.explanation}"
-            for f in self.findings
-        )

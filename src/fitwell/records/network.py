@@ -102,11 +102,13 @@ class Anatomy:
         nodes: Its nodes, in the order in which they ran.
         outputs: Shapes of the tensors that it put out.
         inputs: The tensors that it was called with; empty if unknown.
+        ends: Indices of the nodes that made these outputs, the main one first; empty if unknown.
     """
 
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[int, ...], ...] = ()
     inputs: tuple[InputFact, ...] = ()
+    ends: tuple[int, ...] = ()
 
     @cached_property
     def _consumers(self) -> Mapping[int, tuple[Node, ...]]:

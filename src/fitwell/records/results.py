@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
-from fitwell.records.findings import Diagnosis, RemedySpec
+from fitwell.records.diagnosis import Diagnosis
+from fitwell.records.findings import RemedySpec
 from fitwell.records.network import Anatomy
 from fitwell.records.trace import Trace
 

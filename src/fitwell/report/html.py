@@ -17,6 +17,9 @@ from fitwell.records import (
     StudyRecord,
     TaskRecord,
     Trace,
+    chain_text,
+    some_of,
+    worst_of,
 )
 from fitwell.report.charts import (
     Data,
@@ -26,6 +29,7 @@ from fitwell.report.charts import (
     loss_figure,
     scores_figure,
 )
+from fitwell.report.conditions import condition_sentence, condition_title, unexplained
 from fitwell.report.network_svg import network_figure
 from fitwell.report.numbers import (
     count,
@@ -39,17 +43,14 @@ from fitwell.report.numbers import (
 )
 from fitwell.report.series import best_trials
 from fitwell.report.wording import (
-    condition_title,
     cure_headline,
     curve_sentences,
     diagnosis_headline,
     loss_sentence,
     metric_title,
-    place,
     recipe_label,
     remedy_label,
     remedy_sentence,
-    some_of,
     study_headline,
     study_sentence,
 )
@@ -178,7 +179,11 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         condition=condition_title,
-        place=place,
+        arrows=lambda text: text.replace(" -> ", " \u2192 "),
+        meaning=condition_sentence,
+        story=chain_text,
+        unexplained=unexplained,
+        worst=worst_of,
         quantity=lambda value: quantity(float(value)),
         remedy=remedy_label,
         says=remedy_sentence,

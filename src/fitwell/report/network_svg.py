@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from fitwell.records import SEVERITIES, Anatomy, Diagnosis, Finding, Node, Role
 from fitwell.records.drawing import Line, Picture, Rail, picture_of
+from fitwell.report.conditions import condition_title
 from fitwell.report.network_lines import LEGEND
 from fitwell.report.numbers import count, printable
-from fitwell.report.wording import condition_title
 
 ROW, LANE, TEXT = 24, 18, 7.3
 """Height of a line, distance of rails, and width of a character."""

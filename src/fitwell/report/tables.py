@@ -13,7 +13,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fitwell.records import ArmRecord, Contribution, Diagnosis, Finding, TaskRecord, Trial
+from fitwell.records import (
+    ArmRecord,
+    Contribution,
+    Diagnosis,
+    Finding,
+    TaskRecord,
+    Trial,
+    chain_text,
+    worst_of,
+)
+from fitwell.report.conditions import condition_title, unexplained
 from fitwell.report.numbers import (
     change,
     count,
@@ -24,7 +34,7 @@ from fitwell.report.numbers import (
     quantity,
     score,
 )
-from fitwell.report.wording import condition_title, metric_title, place, recipe_label, remedy_label
+from fitwell.report.wording import metric_title, recipe_label, remedy_label
 
 SEVERITY_STYLES = {"mild": "yellow", "moderate": "dark_orange", "severe": "bold red"}
 OUTCOME_STYLES = {"helps": "green", "hurts": "red", "no evidence": ""}
@@ -32,7 +42,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
-    """Return the findings with their evidence, or one line if there is none."""
+    """Return one block an illness, root cause first, or one line if nothing was found."""
     parts: list[RenderableType] = []
     if diagnosis.healthy:
         parts.append(Text("Healthy: nothing was found.", style="green"))
@@ -40,10 +50,13 @@ def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
         table = Table.grid(padding=(0, 2), pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
-        for finding in diagnosis:
-            style = SEVERITY_STYLES[finding.severity]
-            table.add_row(Text(finding.severity, style=style), _finding(finding))
+        for chain in diagnosis.chains():
+            worst = worst_of(chain)
+            table.add_row(Text(worst, style=SEVERITY_STYLES[worst]), _illness(chain))
         parts.append(table)
+    if diagnosis.muted:
+        named = ", ".join(condition_title(name).lower() for name in diagnosis.muted)
+        parts.append(Text(f"Muted: {named}", style="dim"))
     parts.extend(Text(f"Not judged: {printable(text)}", style="dim") for text in diagnosis.unjudged)
     return Group(*parts)
 
@@ -149,22 +162,36 @@ def sparkline(values: Sequence[float], width: int = 16) -> str:
     )
 
 
-def _finding(finding: Finding) -> RenderableType:
+def _illness(chain: Sequence[Finding]) -> RenderableType:
+    """Return the root with its chain, evidence, advice and remedies, then what it explains."""
+    root = chain[0]
+    lines = [_title(root)]
+    if len(chain) > 1:
+        lines.append(Text(printable(chain_text(chain)), style="italic"))
+    lines += _signs(root)
+    if root.cause is not None:
+        lines.append(Text(unexplained(chain), style="dim"))
+    if root.remedies:
+        named = ", ".join(remedy_label(spec) for spec in root.remedies)
+        lines.append(Text(f"worth trying: {printable(named)}", style="dim"))
+    for finding in chain[1:]:
+        lines += [Text.assemble("so: ", _title(finding)), *_signs(finding)]
+    return Group(*lines)
+
+
+def _title(finding: Finding) -> Text:
     title = condition_title(finding.condition)
-    lines = [
-        Text.assemble((title, "bold"), f" {printable(place(finding))}"),
-        Text(printable(finding.explanation)),
-    ]
+    return Text.assemble((title, "bold"), f" {printable(finding.place)}")
+
+
+def _signs(finding: Finding) -> list[Text]:
+    lines = [Text(printable(finding.explanation))]
+    if finding.advice:
+        lines.append(Text(f"change: {printable(finding.advice)}"))
     if finding.evidence:
         numbers = "; ".join(
             f"{printable(name).replace('_', ' ')} {quantity(float(value))}"
             for name, value in finding.evidence.items()
         )
         lines.append(Text(f"evidence: {numbers}", style="dim"))
-    if finding.cause is not None:
-        cause = condition_title(finding.cause.condition).lower()
-        lines.append(Text(f"explained by: {cause}", style="dim"))
-    if finding.remedies:
-        named = ", ".join(remedy_label(spec) for spec in finding.remedies)
-        lines.append(Text(f"worth trying: {printable(named)}", style="dim"))
-    return Group(*lines)
+    return lines

@@ -10,13 +10,14 @@ from fitwell.records import (
     ArmRecord,
     CureRecord,
     Diagnosis,
-    Finding,
     LearningCurve,
     RemedySpec,
     TaskRecord,
     Verdict,
     curve_in_words,
+    worst_of,
 )
+from fitwell.report.conditions import condition_title
 from fitwell.report.numbers import (
     SHARES,
     change,
@@ -76,11 +77,6 @@ class Headline:
     tone: Tone
 
 
-def condition_title(slug: str) -> str:
-    """Return ``"Vanishing gradients"`` for ``"vanishing_gradients"``."""
-    return slug.replace("_", " ").capitalize()
-
-
 def metric_title(slug: str) -> str:
     """Return ``"balanced accuracy"`` for ``"balanced_accuracy"``; short names as they are known."""
     known = {"r2": "R²", "macro_f1": "macro F1", "mae": "MAE", "mse": "MSE", "rmse": "RMSE"}
@@ -101,20 +97,6 @@ def remedy_sentence(spec: RemedySpec) -> str:
 def recipe_label(recipe: Sequence[RemedySpec]) -> str:
     """Return the remedies of a recipe joined by plus signs; ``"untreated"`` if it is empty."""
     return " + ".join(remedy_label(spec) for spec in recipe) or "untreated"
-
-
-def some_of(names: Sequence[str], limit: int = 3) -> str:
-    """Return the first names and how many follow: ``"a, b, c and 17 more"``."""
-    if len(names) <= limit + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
-
-
-def place(finding: Finding, limit: int = 3) -> str:
-    """Return where and since when a finding holds."""
-    where = f"in {some_of(finding.layers, limit)}" if finding.layers else "in the whole network"
-    since = "from the start" if finding.since in (None, 0) else f"since step {finding.since:,}"
-    return f"{where}, {since}"
 
 
 def rows_text(task: TaskRecord) -> str:
@@ -229,12 +211,13 @@ def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:
 
 
 def diagnosis_headline(diagnosis: Diagnosis) -> Headline:
-    """Return how many findings there are, and what they are."""
+    """Return how many illnesses there are, and the root cause of each."""
     if diagnosis.healthy:
         return Headline("healthy", "Nothing was found that needs treatment.", "good")
-    named = [f"{condition_title(f.condition).lower()} ({f.severity})" for f in diagnosis]
+    chains = diagnosis.chains()
+    named = [f"{condition_title(c[0].condition).lower()} ({worst_of(c)})" for c in chains]
     tone: Tone = "bad" if diagnosis.worst() == "severe" else "neutral"
-    return Headline(count(len(diagnosis), "finding"), f"Found: {', '.join(named)}.", tone)
+    return Headline(count(len(chains), "illness", "illnesses"), f"Found: {', '.join(named)}.", tone)
 
 
 def _from_to(before: ArmRecord, after: ArmRecord, task: TaskRecord) -> str:

@@ -11,11 +11,16 @@ from torch import nn
 from fitwell.interfaces import Probe
 from fitwell.probes import (
     Activations,
+    Carried,
+    EvaluationMode,
+    Gradientless,
     Gradients,
     Inputs,
     Layout,
     LearningRate,
     Losses,
+    Mode,
+    Pairs,
     Updates,
     Weights,
 )
@@ -27,7 +32,7 @@ def for_run(run: Run) -> list[Probe]:
 
     Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
     """
-    probes: list[Probe] = []
+    probes: list[Probe] = [EvaluationMode(run.model)]
     if isinstance(run.loss_fn, nn.Module):
         probes.append(Losses(run.loss_fn, run.model))
     return probes
@@ -35,7 +40,11 @@ def for_run(run: Run) -> list[Probe]:
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
-    return [Inputs(run.model)]
+    probes: list[Probe] = [Inputs(run.model, spending=run.spending), Mode(run.model)]
+    probes += [Carried(optimizer) for optimizer in run.optimizers]
+    if isinstance(run.loss_fn, nn.Module):
+        probes.append(Pairs(run.loss_fn, spending=run.spending))
+    return probes
 
 
 def for_forward(run: Run) -> list[Probe]:
@@ -55,4 +64,5 @@ def for_update(run: Run, layout: Layout) -> list[Probe]:
         Gradients(layout, optimizer),
         Weights(layout, spread=True),
         Updates(layout),
+        Gradientless(run.model, run.optimizers),
     ]

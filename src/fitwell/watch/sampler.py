@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.anatomy import Recorder
+from fitwell.anatomy import Recorder, network_facts
 from fitwell.interfaces import Probe, Reading
 from fitwell.probes import Activations, Gradients, Hook, layout_of
 from fitwell.records import Quantity
@@ -102,6 +102,8 @@ class Sampler:
 
     def _forward_ended(self, module: nn.Module, args: object, output: object) -> None:
         with self._run.spending():
+            if self._recorder is not None:
+                self._recorder.returned(output)
             self._this_forward.close()
             if self._recorder is not None and self._run.layout is None and output is not None:
                 self._know_layers()
@@ -110,6 +112,8 @@ class Sampler:
         run = self._run
         anatomy = self._recorder.anatomy() if self._recorder is not None else None
         run.layout, run.layers = layout_of(run.model, anatomy, run.optimizers[0])
+        if anatomy is not None:
+            run.learned.update(network_facts(run.model, anatomy))
         self._recorder = None
         for probe in self._around_forward:
             if isinstance(probe, Activations):

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from fitwell import prescribe
 from fitwell.errors import BadInput
 from fitwell.interfaces import Reading
-from fitwell.probes.loss_facts import chance_of, classes_of, has_noise, loss_name
+from fitwell.probes import Membership
+from fitwell.probes.loss_facts import (
+    chance_of,
+    classes_of,
+    expected_output,
+    has_noise,
+    loss_name,
+)
 from fitwell.records import Diagnosis, Facts, Quantity, Row, Trace
 from fitwell.watch.budget import Budget
 from fitwell.watch.ledger import Ledger
@@ -45,6 +52,7 @@ class Watch:
         self._ledger, self._by_hand = Ledger(), Ledger()
         self._run = Run(model, (optimizer,), loss_fn, self._budget.spending)
         self._sampler = Sampler(self._run, self._budget, self._ledger)
+        self._membership = Membership(model, (optimizer,))
         self._described: dict[str, Any] = {}
         self._logged: set[tuple[Quantity, str]] = set()
         self._metric = ""
@@ -142,6 +150,8 @@ class Watch:
             higher_is_better=not self._metric.endswith(("loss", "error", "mse", "rmse", "mae")),
             optimizer=type(run.optimizers[0]).__name__,
             noisy_training_loss=not compared and has_noise(run.model),
+            loss_expects=expected_output(run.loss_fn),
+            **self._membership.facts(),
         )
         facts = replace(facts, **run.learned)
         if not facts.classes:

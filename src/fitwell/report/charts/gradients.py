@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fitwell.errors import require
-from fitwell.records import Trace
+from fitwell.records import Trace, some_of
 from fitwell.report.charts.figure import Data, Figure, Panel, Spec
 from fitwell.report.charts.vega import drawable, sized, tips
 from fitwell.report.numbers import count, quantity
 from fitwell.report.series import Grid, gradient_grid
-from fitwell.report.wording import some_of
 
 
 def gradient_figure(trace: Trace) -> Figure | None:

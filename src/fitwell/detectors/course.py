@@ -1,0 +1,258 @@
+"""The course of a run: where the training loss stood over time, and how far its steps went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
+from typing import final
+
+from fitwell.detectors.curves import curve, noise, reference_loss
+from fitwell.detectors.layers import sensitivities, trained_layers
+from fitwell.records import Quantity, Trace
+
+STRETCHES = 20
+"""A run is cut into so many equal stretches, or as many as there are losses."""
+
+EARLY_STEPS = 21
+"""Steps 0 to 20 count as the start: a watch samples all of them."""
+
+SOUND_SENSITIVITY = 1e-3
+"""Least |gradient| · |weights| / loss of a layer that the learning rate can be blamed for: sound
+networks begin between 0.01 and 10; below this the gradient is what keeps the layer still."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The training loss over time, divided by the loss of a constant guess.
+
+    The run is cut into equal stretches; a level is the mean over one, and its standard error
+    comes from the scatter of the single losses around their trend. So a small batch's noise shows
+    as an error, not as a change of level.
+
+    Args:
+        steps: Last step of each stretch.
+        levels: Mean loss of each stretch.
+        error: Typical standard error of a level; infinity where it is unknown.
+        first: Loss of the first step.
+        peak: Largest loss of a step.
+        peak_step: Where that was.
+        guess: Whether the loss of a constant guess is known; else the first loss stands for it.
+        broke: First step whose loss is not finite, or None.
+    """
+
+    steps: tuple[int, ...]
+    levels: tuple[float, ...]
+    error: float
+    first: float
+    peak: float
+    peak_step: int
+    guess: bool
+    broke: int | None
+
+    @property
+    def left(self) -> float:
+        """Level at the end: the median over the last fifth of the stretches."""
+        return median(self.levels[-max(1, len(self.levels) // 5) :])
+
+    @property
+    def best(self) -> float:
+        """Lowest level, smoothed so that one lucky stretch does not count."""
+        width = 3 if len(self.levels) >= 6 else 1
+        return min(_running(self.levels, width))
+
+    @property
+    def best_step(self) -> int:
+        """Where the lowest level was."""
+        return self.steps[min(range(len(self.levels)), key=self.levels.__getitem__)]
+
+    @property
+    def span(self) -> int:
+        """Steps from the first stretch's end to the last."""
+        return self.steps[-1]
+
+    def trend(self, *, of: float = 0.5) -> tuple[float, float]:
+        """Return the change of the level over the last share of the run, and its standard error.
+
+        Args:
+            of: Which share, in (0, 1].
+        """
+        late = self.levels[-max(3, round(len(self.levels) * of)) :]
+        return line(late)
+
+
+def course(trace: Trace) -> Course | None:
+    """Return the course of the training loss; None where fewer than two losses are known."""
+    points = curve(trace)
+    reference = reference_loss(trace)
+    if len(points) < 2 or not reference:
+        return None
+    values = [value / reference for _, value in points]
+    size = len(values) / min(STRETCHES, len(values))
+    cuts = [round(i * size) for i in range(min(STRETCHES, len(values)) + 1)]
+    parts = [values[a:b] for a, b in pairwise(cuts)]
+    errors = [noise(part) / len(part) ** 0.5 for part in parts if len(part) >= 5]
+    peak = max(range(len(values)), key=values.__getitem__)
+    return Course(
+        steps=tuple(points[b - 1][0] for b in cuts[1:]),
+        levels=tuple(fmean(part) for part in parts),
+        error=median(errors) if errors else math.inf,
+        first=values[0],
+        peak=values[peak],
+        peak_step=points[peak][0],
+        guess=trace.facts.chance_loss is not None,
+        broke=broken_step(trace),
+    )
+
+
+def broken_step(trace: Trace) -> int | None:
+    """Return the first step whose training loss is not finite, or None."""
+    steps = (
+        row.step
+        for row in trace
+        if row.quantity == Quantity.LOSS
+        and row.phase == "train"
+        and not row.module
+        and not math.isfinite(row.value)
+    )
+    return min(steps, default=None)
+
+
+def line(values: Sequence[float]) -> tuple[float, float]:
+    """Return the least-squares change from the first value to the last, and its standard error.
+
+    The error is infinite with fewer than three values.
+    """
+    n = len(values)
+    if n < 3:
+        return 0.0, math.inf
+    centre, mean = (n - 1) / 2, fmean(values)
+    spread = sum((i - centre) ** 2 for i in range(n))
+    rise = sum((i - centre) * (v - mean) for i, v in enumerate(values)) / spread
+    rest = sum((v - mean - rise * (i - centre)) ** 2 for i, v in enumerate(values))
+    return rise * (n - 1), math.sqrt(rest / (n - 2) / spread) * (n - 1)
+
+
+def relative_updates(trace: Trace) -> list[tuple[int, float, float]]:
+    """Return (step, median, largest) over the layers of |update| / |weights|, by sampled step.
+
+    Layers that no optimizer moves are left out, and so are weights of zero.
+    """
+    known = {layer.name for layer in trained_layers(trace)}
+    weights, updates = (
+        {
+            (row.step, row.module): row.value
+            for row in trace
+            if row.quantity == quantity and row.phase == "train"
+        }
+        for quantity in (Quantity.WEIGHT_NORM, Quantity.UPDATE_NORM)
+    )
+    found: dict[int, list[float]] = {}
+    for (step, module), update in updates.items():
+        weight = weights.get((step, module), 0.0)
+        if weight > 0 and math.isfinite(update / weight) and (module in known or not known):
+            found.setdefault(step, []).append(update / weight)
+    return [(step, median(v), max(v)) for step, v in sorted(found.items())]
+
+
+def travelled(trace: Trace) -> float | None:
+    """Return how far the weights could have come, in shares of their size.
+
+    It is the sum of the relative updates of all steps, as if each went on where the one before
+    had ended; steps that were not sampled count as their neighbours. None where none was.
+    """
+    found = relative_updates(trace)
+    losses = curve(trace)
+    if not found:
+        return None
+    end = max(losses[-1][0] if losses else 0, found[-1][0]) + 1
+    total = 0.0
+    for (step, value, _), after in zip(found, [s for s, *_ in found[1:]] + [end], strict=True):
+        total += value * (after - step)
+    return total
+
+
+def share_moved_by_gradients(trace: Trace) -> float | None:
+    """Return the share of layers whose gradient is large enough to learn from, or None.
+
+    Judged over the first sampled steps: see :data:`SOUND_SENSITIVITY`.
+    """
+    found = sensitivities(trace)
+    sound = []
+    for values in found.values():
+        early = [v for s, v in values.items() if s < EARLY_STEPS and math.isfinite(v)]
+        if early:
+            sound.append(median(early) >= SOUND_SENSITIVITY)
+    return fmean(sound) if sound else None
+
+
+def first_sensitivity(trace: Trace) -> float:
+    """Return the largest |gradient| · |weights| / loss of a layer at step 0; 0 if not known.
+
+    Layers that a normalisation follows are left out: their gradients are large by nature.
+    """
+    normalized = {layer.name for layer in trace.facts.layers if layer.normalized}
+    values = [v[0] for n, v in sensitivities(trace).items() if 0 in v and n not in normalized]
+    return max((v if math.isfinite(v) else math.inf for v in values), default=0.0)
+
+
+def attainable(trace: Trace) -> float | None:
+    """Return a share of a constant guess's loss that near rows show to be attainable, or None.
+
+    Rows with the nearest inputs that carry different targets put a floor under any loss. For
+    numbers, the disagreement of neighbours is that floor, as a share of the variance. For classes
+    a share d of disagreeing neighbours is what labels drawn anew with probability 1 - sqrt(1 - d)
+    would give, and the floor is the cross entropy of the best guess under such labels. Both are
+    upper bounds of the true floor, since the nearest row is never the same row.
+    """
+    values = [v for _, v in trace.series(Quantity.NEIGHBOR_DISAGREEMENT) if math.isfinite(v)]
+    if not values:
+        return None
+    share = min(1.0, max(0.0, median(values)))
+    classes = trace.facts.classes
+    if "cross_entropy" in trace.facts.loss:
+        classes = max(classes, 2)
+    if classes < 2:
+        return share
+    redrawn = 1 - math.sqrt(1 - share)
+    right = 1 - redrawn + redrawn / classes
+    wrong = (1 - right) / (classes - 1)
+    entropy = -right * math.log(right) - (classes - 1) * wrong * math.log(max(wrong, 1e-300))
+    return entropy / math.log(classes)
+
+
+def decaying(trace: Trace) -> float:
+    """Return the share by which decay alone shrinks the weights in one step, from the facts."""
+    rates = [rate for _, rate in trace.series(Quantity.LEARNING_RATE)]
+    return trace.facts.weight_decay * max(rates, default=0.0)
+
+
+def rate_varies(trace: Trace) -> bool:
+    """Whether the learning rate rises by more than half after it had fallen: a cycle."""
+    rates = [rate for _, rate in trace.series(Quantity.LEARNING_RATE) if rate > 0]
+    low = math.inf
+    for rate in rates:
+        if rate > 1.5 * low:
+            return True
+        low = min(low, rate)
+    return False
+
+
+def constant_outputs(trace: Trace) -> bool:
+    """Whether the network says the same of every row at the end."""
+    late = [v for _, v in trace.series(Quantity.OUTPUT_SPREAD) if math.isfinite(v)][-3:]
+    late += [v for _, v in trace.series(Quantity.OUTPUT_SPREAD, phase="validation")][-3:]
+    sizes = [
+        abs(v)
+        for q in (Quantity.OUTPUT_MIN, Quantity.OUTPUT_MAX)
+        for _, v in trace.series(q)[-3:]
+        if math.isfinite(v)
+    ]
+    return bool(late) and median(late) <= 1e-3 * max(1e-3, max(sizes, default=1.0))
+
+
+def _running(values: Sequence[float], width: int) -> list[float]:
+    return [median(values[i : i + width]) for i in range(len(values) - width + 1)]

@@ -1,0 +1,226 @@
+"""A network that has come to rest far from what its data allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import ClassVar, NamedTuple, final
+
+from fitwell.detectors.course import Course, attainable, course
+from fitwell.detectors.curves import curve, reference_loss
+from fitwell.errors import in_range
+from fitwell.interfaces import Detector
+from fitwell.records import Finding, Quantity, Severity, Trace
+
+_STRONG_DROPOUT = 0.6
+"""Dropout above this is named: Srivastava et al. advise 0.5 for hidden units."""
+
+_SHRUNK = 0.5
+"""Weights that lost this share of their size under decay are held back by it."""
+
+_NARROW = 3
+"""A hidden layer of fewer units is named as a bottleneck where the output has more."""
+
+
+_ABOVE_CHANCE = 1.1
+"""A loss above this share of a constant guess's is no matter of capacity: others judge it."""
+
+
+_NOTHING_LEARNED = 0.97
+"""From this share of a constant guess's loss on nothing was learned: that is ``not_learning``, and
+underfitting only where the facts show what holds the network back."""
+
+_STEADY_SHARE = 0.35
+"""A second half that brings this share of a straight fit's whole fall has not slowed down."""
+
+
+class _Rest(NamedTuple):
+    """Where a run stands at its end, in shares of a constant guess's loss."""
+
+    left: float
+    floor: float | None
+    change: float
+    error: float
+    falling: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Underfitting(Detector):
+    """Report a network whose loss has come to rest far from what its data allow.
+
+    Definition: over the second half of the run the training loss no longer falls (its trend is
+    within the noise, or small against what is left), and at the end it is
+
+    - ``max_remaining`` or more of what a constant guess costs; or
+    - ``margin`` or more above what near rows show to be attainable: rows with nearly the same
+      inputs carry the same targets, and the network does not tell them apart all the same.
+
+    Of the training and the validation loss the lower one counts: a training loss under dropout,
+    mixup or smoothing is higher than what the network can do.
+
+    A loss that cannot be lowered is no underfitting: where near rows carry different targets
+    (label noise, or inputs that hold little about the target), the floor is high, and the detector
+    is silent, or mild. Where it is not known, only the first rule is left. Reconstructions
+    (several numbers as target) are judged by the first rule alone, since a bottleneck is meant to
+    lose something. A classifier that is right in ``max_score`` of the rows has not underfitted,
+    whatever its loss.
+
+    While the loss still falls the run is short or slow, not underfitted: the finding is mild at
+    most, and advises more steps. Too small a learning rate and a network that has not learned at
+    all have detectors of their own, which explain this one.
+
+    What holds it back is named where the facts show it: a narrow hidden layer, strong dropout,
+    weights that decay has shrunk.
+
+    Evidence: ``remaining``, the loss at the end as a share of a constant guess's; ``attainable``,
+    the floor, likewise; ``trend`` over the second half with its ``trend_error``; ``narrowest``
+    hidden layer, ``dropout``, ``weight_decay`` and ``shrunk``, the weights' size at the end over
+    that at the start, where they are the reason.
+
+    Args:
+        max_remaining: Largest share of a constant guess's loss that counts as learned something.
+            Regressions on real tables often keep 0.5 to 0.7 of it for good.
+        margin: Least distance to what is attainable. Healthy runs ended within 0.15 of it;
+            smoothing of labels by 0.1 adds up to 0.2.
+        max_score: Share of rows classified rightly from which on nothing is missing.
+        min_steps: Least number of optimizer steps between the first and the last of at least ten
+            recorded losses; at least 10.
+
+    Raises:
+        ThresholdError: If an argument is out of range.
+
+    References:
+        Cover and Hart, "Nearest neighbor pattern classification", 1967: the error of the nearest
+        neighbour bounds the attainable one from both sides.
+    """
+
+    condition: ClassVar[str] = "underfitting"
+    max_remaining: float = 0.85
+    margin: float = 0.3
+    max_score: float = 0.9
+    min_steps: int = 100
+
+    def __post_init__(self) -> None:
+        in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
+        in_range("margin", self.margin, 0, 1)
+        in_range("max_score", self.max_score, 0, 1)
+        in_range("min_steps", self.min_steps, 10, float("inf"))
+
+    def unjudged(self, trace: Trace) -> str | None:
+        """Say that losses, or the loss of a constant guess, are missing."""
+        if not curve(trace):
+            return "underfitting: needs the training loss; log train_loss to have it judged."
+        if trace.facts.chance_loss is None:
+            return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
+        return None
+
+    def detect(self, trace: Trace) -> Iterable[Finding]:
+        """Return one finding, or none."""
+        run, points = course(trace), curve(trace)
+        if run is None or not run.guess or len(points) < 10 or run.broke is not None:
+            return ()
+        if points[-1][0] - points[0][0] < self.min_steps or _score(trace) >= self.max_score:
+            return ()
+        rest = _rest(trace, run)
+        if rest.left > _ABOVE_CHANCE:
+            return ()
+        above = rest.left >= self.max_remaining
+        if rest.floor is not None:
+            above = above or rest.left >= rest.floor + self.margin
+        reasons, numbers = _reasons(trace)
+        nothing = rest.left >= _NOTHING_LEARNED and not rest.falling and not reasons
+        return (self._finding(rest, reasons, numbers),) if above and not nothing else ()
+
+    def _finding(self, rest: _Rest, reasons: list[str], numbers: dict[str, float]) -> Finding:
+        noisy = rest.floor is not None and rest.left < rest.floor + self.margin
+        severity: Severity = "severe" if rest.left >= _NOTHING_LEARNED else "moderate"
+        why = f"held back by {' and '.join(reasons)}." if reasons else ""
+        advice = ""
+        if rest.falling and not reasons:
+            severity, why = "mild", "it still falls, so the run is too short or too slow."
+            advice = "Train for more steps."
+        elif noisy:
+            severity = "mild"
+            why = "near rows carry different targets, so little more can be learned from them."
+        elif not why:
+            why = (
+                "the network is too weak or too strongly held back, or its inputs hold no more "
+                "about the target."
+            )
+        return Finding(
+            condition=self.condition,
+            severity=severity,
+            confidence=0.85 if rest.floor is not None or reasons else 0.6,
+            layers=(),
+            since=None,
+            evidence={
+                "remaining": rest.left,
+                "trend": rest.change,
+                "trend_error": rest.error,
+                **({} if rest.floor is None else {"attainable": rest.floor}),
+                **numbers,
+            },
+            explanation=(
+                f"The loss {'stands' if rest.falling else 'has come to rest'} at {rest.left:.0%} "
+                f"of what a constant guess costs: {why}"
+            ),
+            advice=advice,
+            phrase=f"{rest.left:.0%} of a constant guess's loss is left",
+        )
+
+
+def _rest(trace: Trace, run: Course) -> _Rest:
+    """Measure where the run stands; a loss falls if it goes on falling beyond its noise."""
+    change, error = run.trend()
+    reference = reference_loss(trace) or 1.0
+    late = [v / reference for _, v in curve(trace, "validation")]
+    left = min([run.left, *([median(late[-max(1, len(late) // 5) :])] if late else [])])
+    floor = None if _reconstructs(trace) else attainable(trace)
+    whole, _ = run.trend(of=1.0)
+    much = min(0.1 * (left - (floor or 0.0)), -_STEADY_SHARE * whole)
+    falling = -change > max(3 * error, 0.03, much)
+    return _Rest(left, floor, change, error, falling)
+
+
+def _reconstructs(trace: Trace) -> bool:
+    """Whether the target is several numbers a row, as in an autoencoder."""
+    facts = trace.facts
+    wide = math.prod(facts.output_shape[1:]) > 4
+    return not facts.classes and "cross_entropy" not in facts.loss and wide
+
+
+def _score(trace: Trace) -> float:
+    """Share of the rows that is classified rightly at the end; 0 where it is not known."""
+    if not trace.facts.classes or not trace.facts.higher_is_better:
+        return 0.0
+    ends = [
+        median([v for _, v in points[-3:]])
+        for phase in ("train", "validation")
+        if (points := curve(trace, phase, Quantity.METRIC))
+    ]
+    return max(ends, default=0.0)
+
+
+def _reasons(trace: Trace) -> tuple[list[str], dict[str, float]]:
+    """Return what holds the network back by the facts, in words and in numbers."""
+    facts = trace.facts
+    reasons: list[str] = []
+    numbers: dict[str, float] = {}
+    hidden = [layer for layer in facts.layers if layer.role == "hidden" and layer.units]
+    narrow = min(hidden, key=lambda layer: layer.units, default=None)
+    if narrow is not None and narrow.units < min(_NARROW, max(facts.classes, 2)):
+        reasons.append(f"a hidden layer of {narrow.units} units ({narrow.name})")
+        numbers["narrowest"] = float(narrow.units)
+    if facts.dropout > _STRONG_DROPOUT:
+        reasons.append(f"dropout of {facts.dropout:g}")
+        numbers["dropout"] = facts.dropout
+    sizes = trace.series(Quantity.WEIGHT_NORM)
+    shrunk = sizes[-1][1] / sizes[0][1] if len(sizes) > 1 and sizes[0][1] > 0 else 1.0
+    if shrunk < _SHRUNK:
+        name = f"weight decay of {facts.weight_decay:g}" if facts.weight_decay else "a penalty"
+        reasons.append(f"{name}, which shrank the weights to {shrunk:.0%} of their size")
+        numbers |= {"weight_decay": facts.weight_decay, "shrunk": shrunk}
+    return reasons, numbers

@@ -1,0 +1,122 @@
+"""Whether the network was in training mode when it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, final
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from fitwell.anatomy import tensors_in
+from fitwell.interfaces import Probe, Reading
+from fitwell.probes.hooks import Hook
+from fitwell.records import Quantity
+
+
+@final
+class Mode(Probe):
+    """Reads whether passes that a backward pass follows ran in training mode.
+
+    A hook on the output tells whether gradients came back: a pass that is merely run with
+    gradients enabled, as an evaluation may be, is not one of training.
+
+    Args:
+        model: The network; one light hook stands on it during the step.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._handle: RemovableHandle | None = None
+        self._modes: list[bool] = []
+
+    def __enter__(self) -> Self:
+        self._modes = []
+        self._handle = self._model.register_forward_hook(Hook(self._ran))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _ran(self, module: nn.Module, args: object, output: object) -> None:
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return
+        made = (t for t in tensors_in(output) if t.requires_grad and not t.is_leaf)
+        tensor = next(made, None)
+        if tensor is not None:
+            tensor.register_hook(Returned(self._modes, module.training))  # type: ignore[no-untyped-call]
+
+    def readings(self) -> Iterable[Reading]:
+        """Return 1 or 0 for every pass that gradients came back to."""
+        return tuple(_reading(mode, "train", 1) for mode in self._modes)
+
+
+@final
+class Returned:
+    """A hook on a tensor: notes that a gradient came back, and changes nothing of it."""
+
+    __torch_unserializable__ = True
+
+    def __init__(self, seen: list[bool], mode: bool) -> None:
+        self._seen, self._mode = seen, mode
+
+    def __call__(self, gradient: Tensor) -> None:
+        """Note the mode of the pass."""
+        self._seen.append(self._mode)
+
+
+@final
+class EvaluationMode(Probe):
+    """Reads whether passes without gradients ran in training mode; stands for a whole run.
+
+    An unbroken stretch of passes in one mode is one reading; its ``count`` is their number.
+
+    Args:
+        model: The network; its hook does next to nothing while gradients are enabled.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._handle: RemovableHandle | None = None
+        self._stretches: list[tuple[bool, int]] = []
+
+    def __enter__(self) -> Self:
+        self._handle = self._model.register_forward_pre_hook(Hook(self._began))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _began(self, module: nn.Module, args: object) -> None:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return
+        mode, passes = self._stretches[-1] if self._stretches else (module.training, 0)
+        if passes and mode == module.training:
+            self._stretches[-1] = mode, passes + 1
+        else:
+            self._stretches.append((module.training, 1))
+
+    def readings(self) -> Iterable[Reading]:
+        """Return one reading a stretch since the last call."""
+        stretches, self._stretches = self._stretches, []
+        return tuple(_reading(mode, "validation", passes) for mode, passes in stretches)
+
+
+def _reading(mode: bool, phase: str, count: int) -> Reading:
+    return Reading(Quantity.TRAINING_MODE, torch.tensor(float(mode)), phase=phase, count=count)
