@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults record|score|prove|page``; run from the root of the repository."""
+"""``python -m benchmarks.faults JOB``: record, prove, score, page, sample or list."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from benchmarks.faults.data import TRACES
 from benchmarks.faults.page import page, table
 from benchmarks.faults.proof import prove
 from benchmarks.faults.recording import SEEDS, record
+from benchmarks.faults.sampling import SAMPLE, sample
 from benchmarks.faults.scoring import Judged, judge_all, scores
 
 PAGE = Path("docs/detection.md")
@@ -20,7 +21,7 @@ PAGE = Path("docs/detection.md")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record, score or write the page."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__)
-    parser.add_argument("job", choices=["record", "prove", "score", "page", "list"])
+    parser.add_argument("job", choices=["record", "prove", "score", "page", "sample", "list"])
     parser.add_argument("only", nargs="*", help="parts of names of cases, or conditions; all")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--again", action="store_true", help="record what is recorded already")
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _score(cases, list(judge_all(cases, lag=given.lag, root=given.traces)), given.detail)
     elif given.job == "page":
         PAGE.write_text(page(cases, root=given.traces), encoding="utf-8")
+    elif given.job == "sample":
+        print(f"{sample(cases, root=given.traces)} runs in {SAMPLE}")
     else:
         for case in cases:
             print(case.program.split, case.name, case.condition or "healthy", sep="\t")

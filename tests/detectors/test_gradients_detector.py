@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,113 @@ def test_the_scale_of_the_loss_does_not_matter():
     )
 
 
+def test_one_odd_layer_is_no_fall_over_depth():
+    flat = [1e-4, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert not list(VanishingGradients().detect(gradients(flat)))
+
+
+def test_the_layers_named_are_the_half_that_the_gradient_has_died_in():
+    (finding,) = VanishingGradients().detect(gradients(falling(8)))
+    assert finding.layers == tuple(f"layers.{i}" for i in range(5))
+
+
+def moved(trace: Trace, relative: float) -> Trace:
+    """Weights of norm 1 that every step changes by so much."""
+    rows = [
+        Row(r.step, Quantity.UPDATE_NORM, relative, r.module)
+        for r in trace
+        if r.quantity == Quantity.WEIGHT_NORM
+    ]
+    return Trace([*trace.rows, *rows], trace.facts)
+
+
+@pytest.mark.parametrize(("relative", "found"), [(0.0006, 0), (0.0008, 1)])
+def test_a_run_whose_steps_could_move_nothing_says_nothing_of_a_fall(relative, found):
+    trace = moved(gradients(falling(8)), relative)
+    assert len(list(VanishingGradients().detect(trace))) == found
+
+
+def test_a_collapse_is_named_however_small_the_steps():
+    assert list(VanishingGradients().detect(moved(gradients([1e-7] * 5), 1e-9)))
+
+
+def test_embeddings_and_branches_that_start_at_zero_are_no_part_of_a_fall():
+    trace = gradients([1e-9, 1.0, 1.0, 1.0, 1.0])
+    looked_up = (replace(trace.facts.layers[0], kind="Embedding"), *trace.facts.layers[1:])
+    assert not list(
+        VanishingGradients().detect(Trace(trace.rows, Facts(looked_up, chance_loss=1.0)))
+    )
+    closed = gradients([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    branches = tuple(replace(f, bypassed=f.order < 4) for f in closed.facts.layers)
+    assert list(VanishingGradients().detect(closed))
+    assert not list(
+        VanishingGradients().detect(Trace(closed.rows, Facts(branches, chance_loss=1.0)))
+    )
+
+
+def test_a_fall_that_ended_when_the_loss_began_to_move_is_a_mild_episode():
+    early, late = gradients(falling(8)), gradients(falling(1), losses=[0.8] * 60)
+    rows = [r for r in early if r.step < 21] + [r for r in late if r.step >= 21]
+    (finding,) = VanishingGradients().detect(Trace(rows, early.facts))
+    assert finding.severity == "mild"
+    assert finding.until == 40
+
+
+def recurrent(decades_a_step: float, *, steps: int = 9, loss: float = 1.0, moves: float = 0.1):
+    """A recurrent layer whose gradient changes by so much at every step back in time."""
+    facts = Facts((LayerFact("rnn", "RNN", "recurrent", 0),), chance_loss=1.0)
+    rows = []
+    for step in range(30):
+        rows += [
+            Row(step, Quantity.LOSS, loss),
+            Row(step, Quantity.GRADIENT_NORM, 1.0),
+            Row(step, Quantity.GRADIENT_NORM, 1.0, "rnn"),
+            Row(step, Quantity.WEIGHT_NORM, 1.0, "rnn"),
+            Row(step, Quantity.UPDATE_NORM, moves, "rnn"),
+        ]
+        rows += [
+            Row(step, Quantity.TIME_GRADIENT, 10 ** (decades_a_step * (steps - 1 - t)), "rnn",
+                call=t)
+            for t in range(steps)
+        ]  # fmt: skip
+    return Trace(rows, facts)
+
+
+@pytest.mark.parametrize(
+    ("rate", "more", "found"),
+    [
+        (-0.44, {}, 0),
+        (-0.46, {}, 1),
+        (-0.46, {"loss": 0.4}, 0),
+        (-0.46, {"moves": 1e-5}, 0),
+        (-0.46, {"steps": 7}, 0),
+        (-0.6, {"steps": 4}, 0),
+    ],
+)
+def test_a_gradient_vanishes_back_through_time_by_rate_and_by_reach(rate, more, found):
+    findings = list(VanishingGradients().detect(recurrent(rate, **more)))
+    assert [f.layers for f in findings] == [("rnn",)] * found
+
+
+@pytest.mark.parametrize(
+    ("rate", "more", "found"), [(0.12, {}, 0), (0.13, {}, 1), (0.13, {"loss": 0.2}, 0)]
+)
+def test_a_gradient_explodes_back_through_time(rate, more, found):
+    findings = list(ExplodingGradients().detect(recurrent(rate, **more)))
+    assert [f.layers for f in findings] == [("rnn",)] * found
+    assert all(f.evidence["time_growth"] == pytest.approx(8 * rate) for f in findings)
+
+
+def test_time_steps_without_a_gradient_are_left_out():
+    trace = recurrent(-0.46, steps=20)
+    rows = [
+        replace(r, value=0.0) if r.call > 3 and r.quantity == Quantity.TIME_GRADIENT else r
+        for r in trace
+    ]
+    assert list(VanishingGradients().detect(trace))
+    assert not list(VanishingGradients().detect(Trace(rows, trace.facts)))
+
+
 class TestExplodingGradients(DetectorContract):
     def detector(self):
         return ExplodingGradients()
@@ -146,6 +254,21 @@ def test_a_gradient_that_ends_in_nan_does_not_hide_its_start():
     trace = gradients([1e5, 1.0])
     rows = [Row(r.step, r.quantity, math.nan if r.step > 5 else r.value, r.module) for r in trace]
     assert list(ExplodingGradients().detect(Trace(rows, trace.facts)))
+
+
+def test_a_spike_that_passed_is_mild_and_has_an_end():
+    trace = gradients([1.0, 1.0], losses=LEARNING)
+    rows = [
+        replace(r, value=5e3) if r.quantity == Quantity.GRADIENT_NORM and r.step == 9 else r
+        for r in trace
+    ]
+    (finding,) = ExplodingGradients().detect(Trace(rows, trace.facts))
+    assert (finding.severity, finding.since, finding.until) == ("mild", 9, 10)
+
+
+def test_only_the_layers_that_explode_are_named():
+    (finding,) = ExplodingGradients().detect(gradients([1e5, 3e4, 5e3, 1.0]))
+    assert finding.layers == ("layers.0", "layers.1")
 
 
 def test_limits_out_of_range_are_refused():

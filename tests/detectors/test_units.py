@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from fitwell.detectors import DeadUnits, SaturatedUnits
@@ -24,9 +26,11 @@ def test_half_of_a_layer_may_be_dead_and_no_more(share, found):
     assert len(list(DeadUnits().detect(trace))) == found
 
 
-@pytest.mark.parametrize(("share", "found"), [(0.8, 0), (0.95, 1)])
-def test_a_network_that_has_learned_may_be_sparse(share, found):
-    trace = shares(Quantity.DEAD_SHARE, [share] * 10, loss=0.1)
+@pytest.mark.parametrize(
+    ("share", "loss", "found"), [(0.8, 0.2, 0), (0.95, 0.2, 1), (0.95, 0.09, 0)]
+)
+def test_a_network_that_has_learned_may_be_sparse(share, loss, found):
+    trace = shares(Quantity.DEAD_SHARE, [share] * 10, loss=loss)
     assert len(list(DeadUnits().detect(trace))) == found
 
 
@@ -44,6 +48,54 @@ def test_since_is_the_step_that_they_died_at():
     (finding,) = DeadUnits().detect(shares(Quantity.DEAD_SHARE, [0.1] * 7 + [0.9] * 8))
     assert finding.since == 7
     assert finding.evidence["first_share"] == 0.1
+
+
+def layered(dead: list[float], *, bypassed: bool = False) -> Trace:
+    layers = tuple(
+        replace(fact, bypassed=bypassed) for fact in shares(Quantity.DEAD_SHARE, []).facts.layers
+    )
+    rows = [
+        Row(step, Quantity.DEAD_SHARE, value, f"layers.{i}", count=1024)
+        for step in range(10)
+        for i, value in enumerate(dead)
+    ]
+    rows += [Row(s, Quantity.LOSS, 1.0) for s in range(30)]
+    return Trace(rows, Facts(layers=layers, chance_loss=1.0))
+
+
+@pytest.mark.parametrize(
+    ("dead", "bypassed", "named"),
+    [
+        ([1.0, 0.6, 0.55], False, ("layers.0",)),
+        ([1.0, 0.6, 0.95], False, ("layers.0", "layers.2")),
+        ([0.7, 0.6, 0.1], False, ("layers.0", "layers.1")),
+        ([0.6, 1.0, 0.6], False, ("layers.0", "layers.1")),
+        ([1.0, 0.6, 0.1], True, ("layers.0", "layers.1")),
+    ],
+)
+def test_layers_behind_one_that_is_silent_altogether_are_not_named(dead, bypassed, named):
+    (finding,) = DeadUnits().detect(layered(dead, bypassed=bypassed))
+    assert finding.layers == named
+
+
+def test_evidence_tells_units_born_dead_from_those_that_a_step_killed():
+    born = shares(Quantity.DEAD_SHARE, [0.9] * 10)
+    (finding,) = DeadUnits().detect(born)
+    assert "first biases" in finding.explanation
+    assert finding.phrase == "90% of the units of layers.0 are dead from the start"
+    killed = shares(Quantity.DEAD_SHARE, [0.1] * 3 + [0.9] * 7)
+    moves = [
+        Row(step, quantity, value, "layers.0")
+        for step in range(10)
+        for quantity, value in (
+            (Quantity.WEIGHT_NORM, 2.0),
+            (Quantity.UPDATE_NORM, 8.0 if step == 2 else 0.1),
+        )
+    ]
+    (finding,) = DeadUnits().detect(Trace([*killed.rows, *moves], killed.facts))
+    assert finding.evidence["largest_update"] == 4.0
+    assert "training that killed them" in finding.explanation
+    assert finding.phrase == "90% of the units of layers.0 are dead from step 3"
 
 
 def test_a_network_without_relu_is_unjudged():
@@ -67,8 +119,20 @@ def test_half_of_the_values_may_be_saturated_and_no_more(share, found):
     assert len(list(SaturatedUnits().detect(trace))) == found
 
 
-def test_a_classifier_that_is_sure_may_saturate():
-    assert not list(SaturatedUnits().detect(shares(Quantity.SATURATED_SHARE, [0.9] * 10, loss=0.1)))
+@pytest.mark.parametrize(
+    ("first", "loss", "found"), [(0.1, 0.2, 0), (0.9, 0.2, 1), (0.9, 0.09, 0), (0.1, 1.0, 1)]
+)
+def test_a_classifier_that_is_sure_may_saturate_unless_it_began_so(first, loss, found):
+    trace = shares(Quantity.SATURATED_SHARE, [first] * 2 + [0.9] * 10, loss=loss)
+    assert len(list(SaturatedUnits().detect(trace))) == found
+
+
+def test_gates_may_saturate():
+    trace = shares(Quantity.SATURATED_SHARE, [0.9] * 10)
+    gates = tuple(replace(fact, gated=True) for fact in trace.facts.layers)
+    assert not list(
+        SaturatedUnits().detect(Trace(trace.rows, Facts(layers=gates, chance_loss=1.0)))
+    )
 
 
 def test_output_layers_may_saturate():

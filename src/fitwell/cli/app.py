@@ -17,11 +17,13 @@ from typing import Annotated, TypeAlias
 import typer
 
 from fitwell.cli.failures import exit_code
+from fitwell.cli.limits import FailOn
 from fitwell.cli.output import show, writable, write_json, write_text
 from fitwell.cli.patching import patch
 from fitwell.cli.progress import TerminalProgress
 from fitwell.cli.recipes import arms_in
-from fitwell.records import SEVERITIES, study_to_dict
+from fitwell.cli.watching import CONTEXT, watch
+from fitwell.records import study_to_dict
 
 DEFAULT_BUDGET = "2min"
 
@@ -40,15 +42,6 @@ class Kind(StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
-
-
-class FailOn(StrEnum):
-    """From which severity a finding makes ``check`` fail."""
-
-    MILD = "mild"
-    MODERATE = "moderate"
-    SEVERE = "severe"
-    NEVER = "never"
 
 
 Target: TypeAlias = Annotated[
@@ -194,9 +187,7 @@ def check(
         notes, anatomy = about.notes, about.anatomy
         page = diagnosis_page(diagnosis, trace, about.name, notes=notes, anatomy=anatomy)
         write_text(report, page)
-    worst = diagnosis.worst()
-    limit = len(SEVERITIES) if fail_on is FailOn.NEVER else SEVERITIES.index(fail_on.value)
-    if worst is not None and SEVERITIES.index(worst) >= limit:
+    if fail_on.fails(diagnosis.worst()):
         raise typer.Exit(1)
 
 
@@ -263,6 +254,7 @@ def tasks(json: Json = None) -> None:
 
 
 app.command()(patch)
+app.command(context_settings=CONTEXT)(watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

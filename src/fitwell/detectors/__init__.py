@@ -2,8 +2,8 @@
 
 from fitwell.detectors.batch_norms import RecurrentBatchNorm, SmallBatchNorm
 from fitwell.detectors.carried import AccumulatedGradients
+from fitwell.detectors.exploding import ExplodingGradients
 from fitwell.detectors.fitting import Overfitting
-from fitwell.detectors.gradients import ExplodingGradients, VanishingGradients
 from fitwell.detectors.initialization import BadInitialization
 from fitwell.detectors.modes import WrongMode
 from fitwell.detectors.non_finite import NonFinite
@@ -15,6 +15,7 @@ from fitwell.detectors.shift import DistributionShift
 from fitwell.detectors.underfitting import Underfitting
 from fitwell.detectors.units import DeadUnits, SaturatedUnits
 from fitwell.detectors.untrained import UntrainedParameters
+from fitwell.detectors.vanishing import VanishingGradients
 from fitwell.interfaces import Detector
 
 DETECTORS: tuple[Detector, ...] = (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from itertools import pairwise
+from statistics import median
+from typing import ClassVar, NamedTuple, final
 
-from fitwell.detectors.curves import has_learned, remaining_loss, slope
+from fitwell.detectors.curves import has_learned, remaining_loss
+from fitwell.detectors.depth import line
 from fitwell.detectors.layers import decades, first_step
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -19,6 +22,19 @@ _SCALED = ("Linear", "Conv1d", "Conv2d", "Conv3d", "linear", "conv1d", "conv2d",
 _SHRINKING = frozenset({"sigmoid", "hardsigmoid", "softmax"})
 """Activations that shrink the signal whatever the weights: not the fault of these."""
 
+_JUMP = 2.0
+"""Factor from one layer to the next beyond which a layer can be what makes a signal grow or fall;
+weights of the right size keep it within a factor of two."""
+
+
+class _Reason(NamedTuple):
+    """One thing that is wrong with the first weights."""
+
+    said: str
+    evidence: dict[str, float]
+    layers: Sequence[str]
+    phrase: str
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -28,28 +44,44 @@ class BadInitialization(Detector):
     Definition, at step 0 only, for layers that no normalisation follows:
 
     - *growing*: the root mean square of the layers' outputs grows over depth, by a straight fit
-      to its logarithm, by ``max_growth`` decades or more;
+      to its logarithm, by ``max_growth`` decades or more, and by a quarter of that after two
+      standard errors;
     - *shrinking*: what tells samples apart in the outputs falls likewise by ``max_fall`` decades
-      or more. Not judged behind sigmoids, which shrink it whatever the weights;
+      or more, and by half of that if every layer did as the middle one does: where it drops at
+      one layer, units are dead there, and depth has no part in it. Not judged behind sigmoids,
+      which shrink it whatever the weights;
     - *scale*: the root mean square of a hidden layer's weights is more than ``max_factor`` times
       that of He's rule, √(2 / inputs), before a ReLU, or of √(1 / inputs) before any other, or
-      less than 1/20 of it;
-    - *alike*: all units of a hidden layer have the same weights, so that they get the same
-      gradient and stay the same.
+      less than 1/20 of it; or it is above the rule by ``max_odd`` / 2 and ``max_odd`` times further
+      from it than the middle one of the other layers: one layer that was made otherwise;
+    - *alike*: all units of a hidden layer have the same weights, and the layer that follows cannot
+      tell them apart either, so that they get the same gradient and stay the same.
 
-    A network that has learned all the same had no bad first weights. PyTorch's own default is
-    0.41 of He's rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings,
-    recurrent and output layers are left out of *scale* and *alike*: a zero output layer is sound.
+    A network that has learned all the same had no bad first weights, but for *scale* beyond twice
+    its limit as long as more than ``min_remaining`` of the loss is left: such a network has fitted
+    its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of He's
+    rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent and
+    output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
+    zero layer before or after one whose units differ, as in a residual branch or an adapter.
+
+    The layers named are those that the fault is in, not what it reaches: for *scale* and *alike*
+    the ones with such weights, for *growing* and *shrinking* those whose output jumps against the
+    one before, by at least half of the largest jump's decades.
 
     Evidence: ``growth`` and ``fall`` in decades, ``factor`` of the worst layer against the rule,
-    ``alike``, the number of such layers; each where it applies.
+    ``odd``, how much further from the rule it is than the others, ``alike``, the number of such
+    layers; each where it applies.
 
     Args:
         max_growth: Most decades of growth: a hundredfold. SageMaker Debugger takes a ratio of 10 of
             variances across layers.
         max_fall: Most decades of fall where the run shows that nothing was learned; 1 more where
             nothing is known of learning: 8 ReLU layers as PyTorch makes them fall by 3.1 and learn.
-        max_factor: Largest ratio to the rule; at least 1.
+        max_factor: Largest ratio to the rule; at least 1. Ten times PyTorch's default before a ReLU
+            is 4.1; the largest of a sound initialisation of ours is 1.
+        max_odd: Largest ratio of one layer's factor to that of the others; at least 1. A fixed
+            deviation for all layers differs by the root of the ratio of their inputs.
+        min_remaining: Share of a constant guess's loss below which nothing is called bad.
 
     Raises:
         ThresholdError: If an argument is out of range.
@@ -61,12 +93,16 @@ class BadInitialization(Detector):
     condition: ClassVar[str] = "bad_initialization"
     max_growth: float = 2.0
     max_fall: float = 3.0
-    max_factor: float = 5.0
+    max_factor: float = 4.0
+    max_odd: float = 5.0
+    min_remaining: float = 0.1
 
     def __post_init__(self) -> None:
         in_range("max_growth", self.max_growth, 0, math.inf, open_low=True)
         in_range("max_fall", self.max_fall, 0, math.inf, open_low=True)
         in_range("max_factor", self.max_factor, 1, math.inf)
+        in_range("max_odd", self.max_odd, 1, math.inf)
+        in_range("min_remaining", self.min_remaining, 0, 1)
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that step 0 was not recorded."""
@@ -76,77 +112,120 @@ class BadInitialization(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding that names all that is wrong, or none."""
+        left = remaining_loss(trace)
+        if left is not None and left < self.min_remaining:
+            return ()
         if has_learned(trace):
+            reasons = [self._scale(trace, 2 * self.max_factor, least=0.0)]
+        else:
+            scale = self._scale(trace, self.max_factor, least=0.05)
+            reasons = [scale, self._alike(trace), self._depth(trace, scale)]
+        told = [reason for reason in reasons if reason is not None]
+        if not told:
             return ()
-        reasons: list[str] = []
-        evidence: dict[str, float] = {}
-        layers: list[str] = []
-        for part in (self._depth, self._scale, self._alike):
-            said, numbers, names = part(trace)
-            if said:
-                reasons.append(said)
-                evidence.update(numbers)
-                layers += [name for name in names if name not in layers]
-        if not reasons:
-            return ()
-        proven = remaining_loss(trace) is not None
+        evidence = {name: value for reason in told for name, value in reason.evidence.items()}
+        layers = list(dict.fromkeys(name for reason in told for name in reason.layers))
         return (
             Finding(
                 condition=self.condition,
                 severity=_severity(evidence),
-                confidence=0.85 if proven else 0.7,
+                confidence=0.7 if left is None else 0.85,
                 layers=tuple(layers),
                 since=None,
                 evidence=evidence,
-                explanation=f"The first weights are not fit to start from: {'; '.join(reasons)}.",
+                explanation=(
+                    "The first weights are not fit to start from: "
+                    f"{'; '.join(reason.said for reason in told)}."
+                ),
+                phrase=" -> ".join(reason.phrase for reason in told),
             ),
         )
 
-    def _depth(self, trace: Trace) -> tuple[str, dict[str, float], list[str]]:
+    def _depth(self, trace: Trace, scale: _Reason | None) -> _Reason | None:
         plain = [layer for layer in trace.facts.layers if layer.role != "recurrent"]
         if any(layer.normalized for layer in plain):
-            return "", {}, []
+            return None
         sizes = first_step(trace, Quantity.OUTPUT_RMS)
         names = [layer.name for layer in plain if layer.name in sizes]
-        growth = slope([decades(sizes[name]) for name in names])
-        if len(names) >= 3 and growth >= self.max_growth:
-            said = f"the signal grows by {growth:.1f} decades over {len(names)} layers"
-            return said, {"growth": growth}, names[1:]
+        fit = line([sizes[name] for name in names], floor=1e-45)
+        if len(names) >= 3 and fit.change >= self.max_growth and fit.certain >= self.max_growth / 4:
+            factor = 10 ** (fit.change / (len(names) - 1))
+            return _Reason(
+                f"the signal grows by {fit.change:.1f} decades over {len(names)} layers",
+                {"growth": fit.change},
+                () if scale else _jumps(names, sizes, 1),
+                f"activations grow ×{factor:.2g} a layer",
+            )
         signals = first_step(trace, Quantity.SIGNAL_RMS)
         names = [layer.name for layer in plain if layer.name in signals]
-        fall = -slope([max(decades(signals[name]), -15.0) for name in names])
+        fit = line([signals[name] for name in names])
         least = self.max_fall + (1.0 if remaining_loss(trace) is None else 0.0)
         shrinking = any(layer.activation in _SHRINKING for layer in plain)
-        if len(names) >= 4 and fall >= least and not shrinking:
-            said = f"what tells samples apart falls by {fall:.1f} decades over {len(names)} layers"
-            return said, {"fall": fall}, names[1:]
-        return "", {}, []
+        steady = -_typical([signals[name] for name in names]) >= least / 2
+        if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
+            factor = 10 ** (-fit.change / (len(names) - 1))
+            return _Reason(
+                f"what tells samples apart falls by {-fit.change:.1f} decades over "
+                f"{len(names)} layers",
+                {"fall": -fit.change},
+                () if scale else _jumps(names, signals, -1),
+                f"signals shrink ×{1 / factor:.2g} a layer",
+            )
+        return None
 
-    def _scale(self, trace: Trace) -> tuple[str, dict[str, float], list[str]]:
+    def _scale(self, trace: Trace, most: float, *, least: float) -> _Reason | None:
         norms = first_step(trace, Quantity.WEIGHT_NORM)
         factors = {
             layer.name: norms[layer.name] / _right_norm(layer)
             for layer in _hidden(trace)
             if layer.name in norms and layer.kind in _SCALED and _right_norm(layer)
         }
-        off = {n: f for n, f in factors.items() if not 0.05 <= f <= self.max_factor and f > 0}
-        if not off:
-            return "", {}, []
-        name = max(off, key=lambda n: abs(decades(off[n])))
-        said = f"the weights of {name} are {off[name]:.2g} times as large as they should be"
-        return said, {"factor": off[name]}, list(off)
+        factors = {name: f for name, f in factors.items() if f > 0 and math.isfinite(f)}
+        off = {n: f for n, f in factors.items() if not least <= f <= most}
+        odd = {n: f for n, f in factors.items() if self._is_odd(n, factors, most)}
+        named = {**off, **odd}
+        if not named:
+            return None
+        worst = max(named, key=lambda n: abs(decades(named[n])))
+        evidence = {"factor": named[worst]}
+        if worst in odd:
+            evidence["odd"] = odd[worst] / _others(worst, factors)
+        times = f"{named[worst]:.2g} times as large as they should be"
+        return _Reason(
+            f"the weights of {worst} are {times}",
+            evidence,
+            tuple(named),
+            f"weights of {worst} {_times(evidence)} at step 0",
+        )
 
-    def _alike(self, trace: Trace) -> tuple[str, dict[str, float], list[str]]:
+    def _is_odd(self, name: str, factors: Mapping[str, float], most: float) -> bool:
+        """Whether a layer's weights are too large, and the others' are not."""
+        usual = _others(name, factors)
+        least = self.max_odd / 2 * (most / self.max_factor)
+        return len(factors) > 2 and factors[name] > max(self.max_odd * usual, least)
+
+    def _alike(self, trace: Trace) -> _Reason | None:
         spread = first_step(trace, Quantity.UNIT_SPREAD)
+        order = [layer.name for layer in trace.facts.layers if layer.name in spread]
+        same = {name for name in order if spread[name] < 1e-6}
+        behind = dict(pairwise(order))
         names = [
             layer.name
             for layer in _hidden(trace)
-            if layer.units > 1 and spread.get(layer.name, 1.0) < 1e-6
+            if layer.units > 1
+            and layer.name in same
+            and not layer.bypassed
+            and behind.get(layer.name, layer.name) in same
         ]
         if not names:
-            return "", {}, []
-        said = f"all units of {', '.join(names[:3])} have the same weights and will stay the same"
-        return said, {"alike": float(len(names))}, names
+            return None
+        listed = ", ".join(names[:3])
+        return _Reason(
+            f"all units of {listed} have the same weights and will stay the same",
+            {"alike": float(len(names))},
+            names,
+            f"all units of {listed} alike",
+        )
 
 
 def _hidden(trace: Trace) -> list[LayerFact]:
@@ -159,7 +238,34 @@ def _right_norm(layer: LayerFact) -> float:
     return math.sqrt(gain * layer.units) if layer.fan_in else 0.0
 
 
-def _severity(evidence: dict[str, float]) -> Severity:
+def _others(name: str, factors: Mapping[str, float]) -> float:
+    """Middle factor of the other layers."""
+    return median([f for n, f in factors.items() if n != name] or [factors[name]])
+
+
+def _times(evidence: Mapping[str, float]) -> str:
+    factor = evidence.get("odd", evidence["factor"])
+    return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
+
+
+def _typical(values: Sequence[float]) -> float:
+    """Decades that the values would change by if every step were the middle one."""
+    logs = [max(decades(value), -15.0) for value in values]
+    steps = [after - before for before, after in pairwise(logs)]
+    return median(steps) * len(steps) if steps else 0.0
+
+
+def _jumps(names: Sequence[str], sizes: Mapping[str, float], sign: int) -> tuple[str, ...]:
+    """Layers whose output is much larger, or smaller, than that of the layer before."""
+    steps = {
+        name: sign * (decades(sizes[name]) - decades(sizes[before]))
+        for before, name in pairwise(names)
+    }
+    least = max(math.log10(_JUMP), max(steps.values()) / 2)
+    return tuple(name for name, step in steps.items() if step >= least) or tuple(steps)
+
+
+def _severity(evidence: Mapping[str, float]) -> Severity:
     """Alike units can never differ, five decades in depth drown in rounding: severe."""
     depth = max(evidence.get("growth", 0.0), evidence.get("fall", 0.0))
     return "severe" if "alike" in evidence or depth >= 5 else "moderate"

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
-from fitwell.detectors.curves import has_learned, remaining_loss
+from fitwell.detectors.curves import LEARNED_BELOW, remaining_loss
+from fitwell.detectors.movement import largest_update
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import SEVERITIES, Finding, Quantity, Row, Severity, Trace
+
+
+class _Layer(NamedTuple):
+    """What is known of the units of one layer."""
+
+    now: float
+    first: float
+    since: int
+    samples: int
 
 
 @final
@@ -24,10 +35,20 @@ class DeadUnits(Detector):
 
     Natural sparsity is not death: a unit that fires for a few samples only is alive, and a
     trained network keeps some silent units at no cost. Hence the share must be large, over many
-    samples, in the last recorded steps; and where the network has learned, or nothing is known of
-    learning yet, it must be nearly all of a layer.
+    samples, in the last recorded steps; where the network has learned, or nothing is known of
+    learning yet, it must be nearly all of a layer; and where the loss has all but gone, nothing
+    is dead that was needed.
 
-    Evidence: ``dead_share`` of the worst layer, ``samples`` pooled, ``first_share`` at the start.
+    Behind a layer that is all but dead, only biases are left, which switch half of the next
+    layer's units off for good: such a layer is named only if it too is all but dead.
+
+    What killed the units decides on the remedy, and shows in the evidence. ``first_share`` near
+    ``dead_share``: they were born dead, by their first biases or by what enters them.
+    ``first_share`` small: a step killed them, and ``largest_update`` tells how large it was
+    against the weights.
+
+    Evidence: ``dead_share`` of the worst layer, ``samples`` pooled, ``first_share`` at the start,
+    ``largest_update`` before it died, relative to the weights, where it was recorded.
 
     Args:
         max_dead: Largest tolerated share of dead units in a layer, in [0, 1]. At 0.5 SageMaker
@@ -36,6 +57,7 @@ class DeadUnits(Detector):
         max_dead_unproven: The same for a network that has learned, which may be too wide for its
             task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
             PyTorch makes them have 0.6 silent on one batch, and learn.
+        min_remaining: Share of a constant guess's loss below which nothing is called dead.
         min_samples: Least number of samples pooled; at least 1. With fewer, rare units look dead.
         window: Number of most recent recorded steps whose median share counts; at least 1.
 
@@ -49,14 +71,16 @@ class DeadUnits(Detector):
     condition: ClassVar[str] = "dead_units"
     max_dead: float = 0.5
     max_dead_unproven: float = 0.9
+    min_remaining: float = 0.1
     min_samples: int = 32
     window: int = 5
 
     def __post_init__(self) -> None:
         in_range("max_dead", self.max_dead, 0, 1)
         in_range("max_dead_unproven", self.max_dead_unproven, 0, 1)
-        in_range("min_samples", self.min_samples, 1, float("inf"))
-        in_range("window", self.window, 1, float("inf"))
+        in_range("min_remaining", self.min_remaining, 0, 1)
+        in_range("min_samples", self.min_samples, 1, math.inf)
+        in_range("window", self.window, 1, math.inf)
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no ReLU was observed."""
@@ -64,41 +88,50 @@ class DeadUnits(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
-        unproven = has_learned(trace) or remaining_loss(trace) is None
-        limit = self.max_dead_unproven if unproven else self.max_dead
-        worst: dict[str, float] = {}
-        samples, first = 0, 0.0
-        since: list[int] = []
-        for name in trace.modules(Quantity.DEAD_SHARE):
-            rows = _rows(trace, Quantity.DEAD_SHARE, name)
-            recent = rows[-self.window :]
-            share = median(row.value for row in recent)
-            if share <= limit or recent[-1].count < self.min_samples:
-                continue
-            if share > max(worst.values(), default=0.0):
-                samples, first = recent[-1].count, rows[0].value
-            worst[name] = share
-            since.append(_begin(rows, limit))
-        if not worst:
+        left = remaining_loss(trace)
+        if left is not None and left < self.min_remaining:
             return ()
-        name, share = max(worst.items(), key=_share)
+        limit = self.max_dead
+        if left is None or left < LEARNED_BELOW:
+            limit = self.max_dead_unproven
+        read = _layers(trace, Quantity.DEAD_SHARE, self.window, limit)
+        dead = _not_behind(
+            trace,
+            {n: u for n, u in read.items() if u.now > limit and u.samples >= self.min_samples},
+            self.max_dead_unproven,
+        )
+        if not dead:
+            return ()
+        name, units = max(dead.items(), key=lambda item: item[1].now)
+        since = min(u.since for u in dead.values())
+        update = largest_update(trace, tuple(dead), since)
+        born = units.first >= units.now / 2
+        how = (
+            "most of them before the first update, so it was the first biases or what enters them"
+            if born
+            else f"{units.first:.0%} at the start, so it was training that killed them"
+        )
+        evidence = {
+            "dead_share": units.now,
+            "samples": float(units.samples),
+            "first_share": units.first,
+            **({} if update is None else {"largest_update": update}),
+        }
         return (
             Finding(
                 condition=self.condition,
-                severity=_severity(share, limit),
-                confidence=min(0.95, 0.6 + 0.1 * (samples / 128)),
-                layers=tuple(worst),
-                since=min(since) or None,
-                evidence={
-                    "dead_share": share,
-                    "samples": float(samples),
-                    "first_share": first,
-                },
+                severity=_severity(units.now, limit),
+                confidence=min(0.95, 0.6 + 0.1 * (units.samples / 128)),
+                layers=tuple(dead),
+                since=since or None,
+                evidence=evidence,
                 explanation=(
-                    f"{share:.0%} of the units of {name} put out zero for every one of the last "
-                    f"{samples} samples ({first:.0%} at the start): no gradient reaches their "
-                    "weights, so they cannot recover by themselves."
+                    f"{units.now:.0%} of the units of {name} put out zero for every one of the "
+                    f"last {units.samples} samples ({how}): no gradient reaches their weights, so "
+                    "they cannot recover by themselves."
                 ),
+                phrase=f"{units.now:.0%} of the units of {name} are dead"
+                + (" from the start" if born else f" from step {since}"),
             ),
         )
 
@@ -109,17 +142,21 @@ class SaturatedUnits(Detector):
     """Report layers whose sigmoid or tanh units are mostly in their flat part.
 
     Definition: a value is saturated if the slope of its activation is below 0.01 for a sigmoid
-    (input beyond ±4.6) or 0.02 for tanh (beyond ±2.65). There hardly any gradient passes. Gates
-    and output layers are meant to saturate and are not read.
+    (input beyond ±4.6) or 0.02 for tanh (beyond ±2.65). There hardly any gradient passes. Gates,
+    masks and output layers are meant to saturate and are not judged.
 
     A classifier that has learned may saturate because it is sure: that is no illness. Hence a
-    finding needs a loss that is still high.
+    finding needs a loss that is still high, or units that were saturated before the first update,
+    when there was nothing yet to be sure of; the latter count until the loss has all but gone.
 
-    Evidence: ``saturated_share`` of the worst layer, ``first_share`` at the start.
+    Evidence: ``saturated_share`` of the worst layer, ``first_share`` at the start: near it, the
+    first weights or the inputs are too large; far below it, training drove the units there, and
+    ``largest_update`` tells by how large a step against the weights.
 
     Args:
         max_saturated: Largest tolerated share of saturated values in a layer, in [0, 1].
             DeepDiagnosis takes 0.5 too; sound networks of ours began below 0.05.
+        min_remaining: Share of a constant guess's loss below which nothing is called saturated.
         window: Number of most recent recorded steps whose median share counts; at least 1.
 
     Raises:
@@ -132,11 +169,13 @@ class SaturatedUnits(Detector):
 
     condition: ClassVar[str] = "saturated_units"
     max_saturated: float = 0.5
+    min_remaining: float = 0.1
     window: int = 5
 
     def __post_init__(self) -> None:
         in_range("max_saturated", self.max_saturated, 0, 1)
-        in_range("window", self.window, 1, float("inf"))
+        in_range("min_remaining", self.min_remaining, 0, 1)
+        in_range("window", self.window, 1, math.inf)
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no sigmoid or tanh was observed."""
@@ -148,33 +187,44 @@ class SaturatedUnits(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
-        if has_learned(trace):
+        left = remaining_loss(trace)
+        if left is not None and left < self.min_remaining:
             return ()
-        worst: dict[str, float] = {}
-        since: list[int] = []
-        outputs = {fact.name for fact in trace.facts.layers if fact.role == "output"}
-        for name in trace.modules(Quantity.SATURATED_SHARE):
-            rows = _rows(trace, Quantity.SATURATED_SHARE, name)
-            share = median(row.value for row in rows[-self.window :])
-            if share > self.max_saturated and name not in outputs:
-                worst[name] = share
-                since.append(_begin(rows, self.max_saturated))
-        if not worst:
+        meant = {f.name for f in trace.facts.layers if f.role == "output" or f.gated}
+        sure = left is not None and left < LEARNED_BELOW
+        flat = {
+            name: units
+            for name, units in _layers(
+                trace, Quantity.SATURATED_SHARE, self.window, self.max_saturated
+            ).items()
+            if name not in meant
+            and units.now > self.max_saturated
+            and (not sure or units.first > self.max_saturated)
+        }
+        if not flat:
             return ()
-        name, share = max(worst.items(), key=_share)
-        first = _rows(trace, Quantity.SATURATED_SHARE, name)[0].value
+        name, units = max(flat.items(), key=lambda item: item[1].now)
+        since = min(u.since for u in flat.values())
+        update = largest_update(trace, tuple(flat), since)
         return (
             Finding(
                 condition=self.condition,
-                severity=_severity(share, self.max_saturated),
+                severity=_severity(units.now, self.max_saturated),
                 confidence=0.8,
-                layers=tuple(worst),
-                since=min(since) or None,
-                evidence={"saturated_share": share, "first_share": first},
+                layers=tuple(flat),
+                since=since or None,
+                evidence={
+                    "saturated_share": units.now,
+                    "first_share": units.first,
+                    **({} if update is None else {"largest_update": update}),
+                },
                 explanation=(
-                    f"{share:.0%} of the values of {name} lie in the flat part of its activation "
-                    f"({first:.0%} at the start), where hardly any gradient passes."
+                    f"{units.now:.0%} of the values of {name} lie in the flat part of its "
+                    f"activation ({units.first:.0%} at the start), where hardly any gradient "
+                    "passes."
                 ),
+                phrase=f"{units.now:.0%} of {name} saturated"
+                + (f" from step {since}" if since else " from the start"),
             ),
         )
 
@@ -183,8 +233,36 @@ def _nothing_seen(trace: Trace, quantity: Quantity, sentence: str) -> str | None
     return None if trace.modules(quantity) else f"{sentence}."
 
 
-def _rows(trace: Trace, quantity: Quantity, module: str) -> list[Row]:
-    return [row for row in trace if row.quantity == quantity and row.module == module]
+def _layers(trace: Trace, quantity: Quantity, window: int, limit: float) -> dict[str, _Layer]:
+    """Return layer -> median of its last shares, its first one, and since when it is too large."""
+    rows: dict[str, list[Row]] = {}
+    for row in trace:
+        if row.quantity == quantity and row.module:
+            rows.setdefault(row.module, []).append(row)
+    return {
+        name: _Layer(
+            median(row.value for row in found[-window:]),
+            found[0].value,
+            _begin(found, limit),
+            found[-1].count,
+        )
+        for name, found in rows.items()
+    }
+
+
+def _not_behind(trace: Trace, dead: Mapping[str, _Layer], nearly_all: float) -> dict[str, _Layer]:
+    """Drop layers that are silent in part because one before them is silent altogether."""
+    order = [layer.name for layer in trace.facts.layers]
+    ranked = sorted(dead, key=lambda name: order.index(name) if name in order else len(order))
+    kept: dict[str, _Layer] = {}
+    blocked = False
+    for name in ranked:
+        if not blocked or dead[name].now > nearly_all:
+            kept[name] = dead[name]
+        fact = trace.facts.layer(name)
+        beside = fact is not None and fact.bypassed
+        blocked = blocked or (dead[name].now > nearly_all and not beside)
+    return kept
 
 
 def _begin(rows: list[Row], limit: float) -> int:
@@ -195,10 +273,6 @@ def _begin(rows: list[Row], limit: float) -> int:
             break
         begin = row.step
     return begin
-
-
-def _share(item: tuple[str, float]) -> float:
-    return item[1]
 
 
 def _severity(share: float, limit: float) -> Severity:

@@ -54,6 +54,7 @@ from fitwell.records.results import (
     study_to_dict,
 )
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
+from fitwell.records.watched import WatchedModel, WatchedProgram
 
 __all__ = [
     "CONDITIONS",
@@ -110,6 +111,8 @@ __all__ = [
     "Trace",
     "Trial",
     "Verdict",
+    "WatchedModel",
+    "WatchedProgram",
     "chain_text",
     "curve_in_words",
     "some_of",

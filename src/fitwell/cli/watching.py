@@ -1,0 +1,118 @@
+"""``fitwell watch``: somebody's own training script, run under watch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fitwell.cli.limits import FailOn
+from fitwell.cli.output import show, writable, write_json, write_text
+from fitwell.errors import BadInput, Interrupted, in_range
+from fitwell.records import CONDITIONS
+
+if TYPE_CHECKING:
+    from fitwell.script import Recorded
+
+CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
+"""The first word that is no option is the script: everything behind it belongs to the script."""
+
+
+def watch(
+    script: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCRIPT.py", help="The script; with -m the name of a module, as for python."
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGS]...", help="Arguments of the script, options among them."),
+    ] = None,
+    module: Annotated[
+        bool, typer.Option("-m", "--module", help="Run a module, as python -m does.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="Exit with 1 if a finding is at least so severe.")
+    ] = FailOn.NEVER,
+    mute: Annotated[
+        list[str] | None,
+        typer.Option("--mute", metavar="CONDITION", help="Do not look for it. Give one or more."),
+    ] = None,
+    overhead: Annotated[
+        float,
+        typer.Option("--overhead", metavar="SHARE", help="Share of the time for watching."),
+    ] = 0.01,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace", metavar="PATH", help="Write what was recorded, one file a network."
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
+    ] = None,
+) -> None:
+    """Run a PyTorch or Keras script as it is, and say what is wrong with its training.
+
+    Options of fitwell stand before SCRIPT.py; everything behind it belongs to the script.
+    """
+    for name in mute or ():
+        if name not in CONDITIONS:
+            raise BadInput(f"Cannot mute {name!r}: expected one of {', '.join(CONDITIONS)}.")
+    in_range("--overhead", overhead, 0.0, 1.0, open_low=True)
+    writable(trace, json, beside=(script,))
+    from fitwell.script import Program, Watcher, judged, seen_to_train
+
+    program = Program(script, tuple(arguments or ()), module=module)
+    program.check()
+    out, err = sys.stdout, sys.stderr
+    _as_python_begins(out, err)
+    watcher = Watcher(overhead)
+    with watcher.watching():
+        ended = program.run()
+        if ended.error is not None and not ended.interrupted:
+            watcher.failed(ended.error)
+    _as_before(out, err)
+    found = judged(program, ended, watcher.recorded, mute or ())
+    from fitwell.report.watched import watched_story
+
+    show(watched_story(found))
+    write_json(json, found.to_dict())
+    if trace is not None:
+        _write_traces(trace, seen_to_train(watcher.recorded))
+    if ended.interrupted:
+        raise Interrupted("interrupted: this is the diagnosis of what was recorded.")
+    code = ended.code or int(fail_on.fails(found.worst()))
+    if code:
+        raise typer.Exit(code)
+
+
+def _as_python_begins(*streams: object) -> None:
+    """Have the streams treat what they cannot encode as Python's own do, for the script's sake."""
+    for stream, errors in zip(streams, ("strict", "backslashreplace"), strict=True):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def _as_before(out: object, err: object) -> None:
+    """Print the story where the script began, wherever it has sent its own output since."""
+    for stream in (sys.stdout, sys.stderr):
+        if not getattr(stream, "closed", True):
+            stream.flush()
+    for name, stream in (("stdout", out), ("stderr", err)):
+        if isinstance(stream, TextIOWrapper) and not stream.closed:
+            stream.reconfigure(errors="replace")
+            setattr(sys, name, stream)
+
+
+def _write_traces(path: Path, recorded: Sequence[Recorded]) -> None:
+    """Write one trace a network: the first under the path given, the others with a number."""
+    for number, one in enumerate(recorded, start=1):
+        place = path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
+        write_text(place, dumps(one.trace.to_dict(), allow_nan=False))

@@ -1,0 +1,8 @@
+"""Run somebody's training script as Python would, and watch what it trains."""
+
+from fitwell.script.judging import judged, seen_to_train
+from fitwell.script.program import Ended, Program
+from fitwell.script.session import Recorded
+from fitwell.script.watcher import Watcher
+
+__all__ = ["Ended", "Program", "Recorded", "Watcher", "judged", "seen_to_train"]
