@@ -24,9 +24,9 @@ print("to the other", file=sys.stderr)
 """
 
 
-def both(tmp_path: Path, source: str, *arguments: str, stdin: str = "") -> tuple[
-    subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]
-]:
+def both(
+    tmp_path: Path, source: str, *arguments: str, stdin: str = ""
+) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
     (tmp_path / "script.py").write_text(source)
     (tmp_path / "sibling.py").write_text("NAME = 'beside it'\n")
     runs = [
@@ -60,7 +60,10 @@ def test_the_exit_code_is_that_of_the_script(ending: str, in_process: Run) -> No
 
 
 def test_a_crash_shows_the_traceback_of_python_and_the_diagnosis(tmp_path: Path) -> None:
-    source = TRAINING + "train(5)\ntry:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('b') from e\n"
+    source = (
+        TRAINING
+        + "train(5)\ntry:\n    {}['a']\nexcept KeyError as e:\n    raise ValueError('b') from e\n"
+    )
     plain, watched = both(tmp_path, source)
     assert watched.stderr == plain.stderr
     assert "KeyError: 'a'" in plain.stderr
@@ -82,7 +85,9 @@ def test_an_error_in_a_backward_pass_shows_no_frame_of_ours(tmp_path: Path) -> N
 
 def test_ctrl_c_ends_with_the_diagnosis_and_130(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(TRAINING + "train(3)\nprint('on the way', flush=True)\nwhile True: train(1)\n")
+    script.write_text(
+        TRAINING + "train(3)\nprint('on the way', flush=True)\nwhile True: train(1)\n"
+    )
     running = subprocess.Popen(
         [*FITWELL, "watch", str(script)],
         stdout=subprocess.PIPE,
@@ -127,7 +132,9 @@ def test_a_module_runs_as_with_python_m(tmp_path: Path) -> None:
     assert runs[1].stdout.startswith(runs[0].stdout)
 
 
-WORKERS = TRAINING + """
+WORKERS = (
+    TRAINING
+    + """
 from torch.utils.data import DataLoader, TensorDataset
 import multiprocessing as mp
 def double(x):
@@ -140,6 +147,7 @@ if __name__ == "__main__":
     with mp.get_context("fork").Pool(1) as pool:
         print(pool.map(double, [4]))
 """
+)
 
 
 def test_workers_run_and_are_not_watched(as_command: Run) -> None:

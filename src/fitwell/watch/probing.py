@@ -6,6 +6,7 @@ for each sampled step, and keeps between steps what it needs.
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from fitwell.interfaces import Probe
@@ -32,16 +33,26 @@ def for_run(run: Run) -> list[Probe]:
 
     Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
     """
-    probes: list[Probe] = [EvaluationMode(run.model)]
+    probes: list[Probe] = [EvaluationMode(root, run.clock) for root in run.roots[:1]]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Losses(run.loss_fn, run.model))
+        probes.append(Losses(run.loss_fn, run.model, run.clock, spending=run.spending))
     return probes
 
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
-    probes: list[Probe] = [Inputs(run.model, spending=run.spending), Mode(run.model)]
+    probes: list[Probe] = [Mode(root) for root in run.roots[:1]]
     probes += [Carried(optimizer) for optimizer in run.optimizers]
+    return probes
+
+
+def for_batch(run: Run) -> list[Probe]:
+    """Return the probes of what is fed in, and of what the loss is given.
+
+    This changes little from step to step: they stand around the first sampled steps, and then
+    around fewer and fewer of them.
+    """
+    probes: list[Probe] = [Inputs(root, spending=run.spending) for root in run.roots[:1]]
     if isinstance(run.loss_fn, nn.Module):
         probes.append(Pairs(run.loss_fn, spending=run.spending))
     return probes
@@ -56,13 +67,23 @@ def for_forward(run: Run) -> list[Probe]:
     return [Activations(run.model, run.layout, spending=run.spending)]
 
 
-def for_update(run: Run, layout: Layout) -> list[Probe]:
-    """Return the probes of a sampled step that read before and after the optimizer's update."""
-    optimizer = run.optimizers[0]
-    return [
-        LearningRate(optimizer),
-        Gradients(layout, optimizer),
+def for_gradients(layout: Layout, optimizer: torch.optim.Optimizer) -> list[Probe]:
+    """Return the probes that are cheap enough to be read far more often than the others."""
+    return [LearningRate(optimizer), Gradients(layout, optimizer)]
+
+
+def for_update(run: Run, layout: Layout, optimizer: torch.optim.Optimizer) -> list[Probe]:
+    """Return the probes of a sampled step that read before and after an optimizer's update.
+
+    Args:
+        run: What is known of the run.
+        layout: The layers of which that optimizer holds weights.
+        optimizer: One of those of the run.
+    """
+    probes: list[Probe] = [
         Weights(layout, spread=True),
-        Updates(layout),
-        Gradientless(run.model, run.optimizers),
+        Gradientless(run.model, (optimizer,)),
     ]
+    if run.updates:
+        probes.append(Updates(layout, keep=run.every_step))
+    return probes
