@@ -91,6 +91,22 @@ def test_a_gradient_too_large_from_the_start_makes_the_rate_too_high_and_not_the
     }
 
 
+def test_weights_that_a_vanished_gradient_does_not_move_are_not_forgotten_ones():
+    vanished = finding("vanishing_gradients", layers=("a", "b"))
+    still = finding("untrained_parameters", layers=("a",), unmoved=1.0)
+    assert causes(vanished, still) == {"untrained_parameters": "vanishing_gradients"}
+    last = finding("untrained_parameters", layers=("c",), unmoved=1.0)
+    assert causes(vanished, last) == {"vanishing_gradients": "untrained_parameters"}
+    forgotten = finding("untrained_parameters", layers=("a",), forgotten=1.0)
+    assert causes(vanished, forgotten) == {"vanishing_gradients": "untrained_parameters"}
+
+
+def test_recurrent_weights_too_large_saturate_from_the_start():
+    flat = finding("saturated_units", layers=("b",), saturated_share=0.9, first_share=0.9)
+    assert not fits(finding("exploding_gradients", layers=("b",)), flat)
+    assert fits(finding("exploding_gradients", layers=("b",), time_growth=2.0), flat)
+
+
 def test_no_finding_explains_itself_whatever_explains_what():
     every = [finding(condition, 5, dead_share=0.9, first_share=0.0) for condition in REMEDIES_FOR]
     for found in linked(every, {c: tuple(REMEDIES_FOR) for c in REMEDIES_FOR}, LAYERS):

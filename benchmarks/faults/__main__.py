@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults JOB``: record, prove, score, page, sample or list."""
+"""``python -m benchmarks.faults JOB``: record, prove, score, repair, page, sample or list."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from benchmarks.faults.data import TRACES
 from benchmarks.faults.page import page, table
 from benchmarks.faults.proof import prove
 from benchmarks.faults.recording import SEEDS, record
+from benchmarks.faults.repair_page import repair_section
+from benchmarks.faults.repairing import Repair, load, repair_all, save
 from benchmarks.faults.sampling import SAMPLE, sample
 from benchmarks.faults.scoring import Judged, judge_all, scores
 
 PAGE = Path("docs/detection.md")
+REPAIR_SEEDS = 2
+"""Runs of every case that remedies are tried on: as many as fit into a quarter of an hour."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Record, score or write the page."""
     parser = argparse.ArgumentParser(prog="benchmarks.faults", description=__doc__)
-    parser.add_argument("job", choices=["record", "prove", "score", "page", "sample", "list"])
+    parser.add_argument(
+        "job", choices=["record", "prove", "score", "repair", "page", "sample", "list"]
+    )
     parser.add_argument("only", nargs="*", help="parts of names of cases, or conditions; all")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--again", action="store_true", help="record what is recorded already")
@@ -38,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _prove(cases, given.traces)
     elif given.job == "score":
         _score(cases, list(judge_all(cases, lag=given.lag, root=given.traces)), given.detail)
+    elif given.job == "repair":
+        _repair(cases, min(given.seeds, REPAIR_SEEDS), given.traces)
     elif given.job == "page":
         PAGE.write_text(page(cases, root=given.traces), encoding="utf-8")
     elif given.job == "sample":
@@ -51,6 +59,25 @@ def _chosen(case: Case, only: Sequence[str], split: str | None) -> bool:
     condition = case.condition or "healthy"
     named = not only or condition in only or any(part in case.name for part in only)
     return named and split in (None, case.program.split)
+
+
+def _repair(cases: Sequence[Case], seeds: int, root: Path) -> None:
+    found: list[Repair] = []
+    for repair in repair_all(cases, seeds=seeds, root=root):
+        found.append(repair)
+        state = "repaired" if repair.repaired else "advised " if repair.advised else "NOT     "
+        print(
+            f"{state} {repair.case} #{repair.seed}: {repair.root or 'nothing'}; "
+            + ", ".join(
+                f"{spec} -> {value:.4g}"
+                for spec, value in zip(repair.tried, repair.outcomes, strict=True)
+            ),
+            flush=True,
+        )
+    mine = {case.name for case in cases}
+    kept = [repair for repair in load(root) if repair.case not in mine]
+    save([*kept, *found], root)
+    print(f"\n{repair_section(cases, found)}")
 
 
 def _prove(cases: Sequence[Case], root: Path) -> None:

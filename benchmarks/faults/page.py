@@ -8,6 +8,8 @@ from pathlib import Path
 from benchmarks.faults.case import SPLITS, Case
 from benchmarks.faults.data import TRACES
 from benchmarks.faults.proof import prove
+from benchmarks.faults.repair_page import repair_section
+from benchmarks.faults.repairing import load
 from benchmarks.faults.scoring import Judged, Score, judge_all, scores
 
 _HEAD = """# How well faults are found
@@ -41,6 +43,8 @@ def page(cases: Sequence[Case], *, root: Path = TRACES) -> str:
         if mine:
             parts += [f"## {split.capitalize()} architectures", table(scores(mine, runs))]
     parts += ["## What goes wrong still", wrong(cases, runs)]
+    if repairs := load(root):
+        parts.append(repair_section(cases, repairs))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

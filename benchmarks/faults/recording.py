@@ -19,7 +19,7 @@ import torch
 from benchmarks.faults.case import Case
 from benchmarks.faults.cases import all_cases
 from benchmarks.faults.data import TRACES
-from benchmarks.faults.lab import Lab
+from benchmarks.faults.lab import Lab, Treatment
 from benchmarks.faults.sources import source_hash
 
 from fitwell.records import Trace
@@ -83,13 +83,15 @@ def path_of(case: Case, seed: int, root: Path = TRACES) -> Path:
     return root / case.name / f"{seed}.json.gz"
 
 
-def run(case: Case, seed: int, *, watched: bool = True) -> Recorded:
+def run(
+    case: Case, seed: int, *, watched: bool = True, treatment: Treatment | None = None
+) -> Recorded:
     """Run a case once, on one thread."""
     torch.set_num_threads(1)
     random.seed(seed)
     np.random.seed(seed)  # a program of a user may draw from it
     torch.manual_seed(seed)
-    lab, outcome, error = Lab(seed, watched=watched), {}, ""
+    lab, outcome, error = Lab(seed, watched=watched, treatment=treatment), {}, ""
     began = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a faulty program warns; what the trace shows is judged

@@ -10,6 +10,7 @@
     ├── NotApplicable       a remedy cannot serve this network, with the reason
     ├── BudgetTooSmall      the time allowed does not cover the least that must be run
     ├── MissingExtra        an optional dependency is not installed
+    ├── ScriptRefused       a script under watch needs what is not there
     └── Interrupted         stopped by the user; what was finished is kept
 
 The first line of a message stands alone; further lines hold details.
@@ -52,6 +53,10 @@ class BudgetTooSmall(FitwellError):
 
 class MissingExtra(FitwellError, ImportError):
     """An optional dependency is not installed."""
+
+
+class ScriptRefused(FitwellError):
+    """A script under watch needs what is not there: Keras, or TensorFlow itself."""
 
 
 class Interrupted(FitwellError):

@@ -6,13 +6,14 @@ import pytest
 from fitwell.detectors.curves import (
     aligned,
     curve,
+    guess_loss,
     noise,
     reference_loss,
     remaining_loss,
     slope,
     smoothed,
 )
-from fitwell.records import Quantity, Row, Trace
+from fitwell.records import Facts, Quantity, Row, Trace
 from fitwell.testing.made_traces import curves
 
 
@@ -55,6 +56,33 @@ def test_the_reference_is_the_constant_guess_or_else_the_first_loss():
     assert reference_loss(curves([3.0, 1.0], chance=2.0)) == 2.0
     assert reference_loss(curves([3.0, 1.0], chance=None)) == 3.0
     assert reference_loss(Trace()) is None
+
+
+def targets(mean, spread, least, largest, **facts):
+    quantities = (Quantity.TARGET_MEAN, Quantity.TARGET_SPREAD)
+    rows = [
+        Row(i, q, v)
+        for i in (0, 1)
+        for q, v in zip(quantities, (mean + 3 * (-1) ** i, spread), strict=True)
+    ]
+    rows += [Row(0, Quantity.TARGET_MIN, least), Row(0, Quantity.TARGET_MAX, largest)]
+    return Trace(rows, Facts(**facts))
+
+
+def test_the_targets_tell_the_best_constant_guess():
+    """Within the batches the variance is 16, between them 9."""
+    assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="mse")) == pytest.approx(25.0)
+    wanted = math.sqrt(2 / math.pi) * 5
+    assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="mae")) == pytest.approx(wanted)
+    assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="huber")) is None
+
+
+def test_rare_classes_make_a_guess_cheaper():
+    rows = [Row(0, Quantity.TARGET_MEAN, 0.1), Row(0, Quantity.TARGET_SPREAD, 0.3)]
+    rows += [Row(0, Quantity.TARGET_MIN, 0.0), Row(0, Quantity.TARGET_MAX, 1.0)]
+    facts = Facts(loss="binary_cross_entropy", chance_loss=math.log(2))
+    assert guess_loss(Trace(rows, facts)) == pytest.approx(0.3251, abs=1e-4)
+    assert guess_loss(Trace(rows[:1], facts)) == math.log(2)
 
 
 def test_what_remains_needs_two_losses():

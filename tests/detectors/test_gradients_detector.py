@@ -144,6 +144,19 @@ def test_a_fall_that_ended_when_the_loss_began_to_move_is_a_mild_episode():
     assert finding.until == 40
 
 
+def test_a_fall_that_training_brought_about_is_mild():
+    early, late = gradients(falling(1)), gradients(falling(8), losses=[1.0] * 60)
+    rows = [r for r in early if r.step < 21] + [r for r in late if r.step >= 21]
+    (finding,) = VanishingGradients().detect(Trace(rows, early.facts))
+    assert (finding.severity, finding.since) == ("mild", 40)
+
+
+def test_a_collapse_that_training_brought_about_is_named_by_what_did_it():
+    early, late = gradients([1.0] * 5), gradients([1e-9] * 5, losses=[1.0] * 60)
+    rows = [r for r in early if r.step < 21] + [r for r in late if r.step >= 21]
+    assert not list(VanishingGradients().detect(Trace(rows, early.facts)))
+
+
 def recurrent(decades_a_step: float, *, steps: int = 9, loss: float = 1.0, moves: float = 0.1):
     """A recurrent layer whose gradient changes by so much at every step back in time."""
     facts = Facts((LayerFact("rnn", "RNN", "recurrent", 0),), chance_loss=1.0)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from fitwell.detectors import BadInitialization
 from fitwell.errors import ThresholdError
-from fitwell.records import Quantity, Trace
+from fitwell.records import Quantity, Row, Trace
 from fitwell.testing import DetectorContract
 from fitwell.testing.made_traces import start
 
@@ -114,3 +116,13 @@ def test_a_run_whose_first_step_was_not_recorded_is_unjudged():
 def test_limits_out_of_range_are_refused():
     with pytest.raises(ThresholdError, match="max_factor"):
         BadInitialization(max_factor=0.5)
+
+
+@pytest.mark.parametrize(("first", "names"), [(2.9, []), (3.1, ["first_loss"])])
+def test_a_classifier_may_not_begin_far_above_a_guess(first, names):
+    trace = start({}, losses=[first, *[1.0] * 29])
+    sure = Trace(trace.rows, replace(trace.facts, loss="cross_entropy"))
+    assert found(sure) == names
+    assert found(Trace(trace.rows, replace(trace.facts, loss="mse"))) == []
+    raw = [*trace.rows, Row(0, Quantity.INPUT_NORM, 100.0)]
+    assert found(Trace(raw, sure.facts)) == [], "the inputs are what is large"

@@ -200,3 +200,29 @@ def test_limits_out_of_range_are_refused():
         LearningRateTooHigh(max_early=0.0)
     with pytest.raises(ThresholdError, match="min_steps"):
         LearningRateTooLow(min_steps=1)
+
+
+@pytest.mark.parametrize(("weights", "found"), [(1.0, 1), (0.4, 0)])
+def test_outputs_that_collapse_under_weights_that_stayed_show_too_large_steps(weights, found):
+    trace = run(FLAT)
+    for step, spread, size in (
+        (0, 1.0, 1.0),
+        (1, 1.0, 1.0),
+        (198, 0.0, weights),
+        (199, 0.0, weights),
+    ):
+        trace.rows += [
+            Row(step, Quantity.OUTPUT_SPREAD, spread),
+            Row(step, Quantity.OUTPUT_MIN, -2.0),
+            Row(step, Quantity.OUTPUT_MAX, 2.0),
+            Row(step, Quantity.WEIGHT_NORM, size),
+        ]
+    assert len(list(LearningRateTooHigh().detect(trace))) == found
+
+
+def test_a_fall_that_stops_under_large_steps_after_a_huge_one():
+    losses = [max(0.2, math.exp(-i / 20)) for i in range(200)]
+    late = run(losses, lambda s: 1.0 if s < 3 else 0.01, loss="cross_entropy")
+    small = run(losses, lambda s: 1.0 if s < 3 else 0.001, loss="cross_entropy")
+    found = [len(list(LearningRateTooHigh().detect(t))) for t in (late, small)]
+    assert found == [1, 0]

@@ -52,6 +52,9 @@ def test_without_the_loss_of_a_constant_guess_it_says_what_is_missing():
     assert "chance_loss" in Underfitting().unjudged(trace)
 
 
+WIDTHS = (("encoder", 48), ("code", 2), ("decoder", 48))
+
+
 def told(losses, *rows, **facts):
     trace = curves(losses)
     return Trace([*trace.rows, *rows], replace(trace.facts, **facts))
@@ -91,11 +94,21 @@ def test_a_classifier_that_is_nearly_always_right_has_not_underfitted():
 def test_what_holds_it_back_is_named():
     layers = (LayerFact("first", "Linear", "hidden", 0, units=1), LayerFact("x", "Linear", "o", 1))
     sizes = [Row(0, Quantity.WEIGHT_NORM, 10.0), Row(990, Quantity.WEIGHT_NORM, 1.0)]
-    trace = told([0.9] * 100, *sizes, layers=layers, weight_decay=0.5)
+    trace = told([0.9] * 100, *sizes, layers=layers, weight_decay=0.5, classes=10)
     (finding,) = Underfitting().detect(trace)
-    assert "1 units (first)" in finding.explanation
+    assert "1 unit (first)" in finding.explanation
     assert "shrank the weights to 10%" in finding.explanation
     assert finding.evidence["shrunk"] == 0.1
+
+
+@pytest.mark.parametrize(("units", "found"), [(1, 1), (3, 1), (4, 0)])
+def test_three_units_for_ten_classes_are_few(units, found):
+    layers = (LayerFact("code", "Linear", "hidden", 0, units=units),)
+    assert len(list(Underfitting().detect(told([0.6] * 100, layers=layers, classes=10)))) == found
+
+
+def test_a_loss_that_rises_is_not_at_rest():
+    assert not list(Underfitting().detect(curves([0.86 + 0.001 * i for i in range(100)])))
 
 
 def test_a_loss_above_that_of_a_constant_guess_is_no_matter_of_capacity():
@@ -105,3 +118,25 @@ def test_a_loss_above_that_of_a_constant_guess_is_no_matter_of_capacity():
 def test_limits_out_of_range_are_refused():
     with pytest.raises(ThresholdError, match="min_steps"):
         Underfitting(min_steps=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "units", "parameters", "found"),
+    [
+        ("Embedding", 500, 500, 1),
+        ("Embedding", 500, 8000, 0),
+        ("LSTM", 8, 99, 1),
+        ("GRU", 12, 99, 0),
+    ],
+)
+def test_units_are_what_a_layer_hands_on(kind, units, parameters, found):
+    layer = LayerFact("x", kind, "hidden", 0, units=units, parameters=parameters)
+    trace = told([0.6] * 100, layers=(layer,), classes=10)
+    assert len(list(Underfitting().detect(trace))) == found
+
+
+def test_a_narrow_code_is_meant_and_a_network_that_is_narrow_everywhere_is_not():
+    code = [LayerFact(n, "Linear", "hidden", i, units=u) for i, (n, u) in enumerate(WIDTHS)]
+    for layers, found in ((code, 0), (code[1:2], 1)):
+        trace = told([0.6] * 100, layers=tuple(layers), output_shape=(32, 64))
+        assert len(list(Underfitting().detect(trace))) == found

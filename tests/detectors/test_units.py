@@ -67,7 +67,8 @@ def layered(dead: list[float], *, bypassed: bool = False) -> Trace:
     ("dead", "bypassed", "named"),
     [
         ([1.0, 0.6, 0.55], False, ("layers.0",)),
-        ([1.0, 0.6, 0.95], False, ("layers.0", "layers.2")),
+        ([0.95, 0.6, 0.95], False, ("layers.0", "layers.2")),
+        ([1.0, 0.6, 1.0], False, ("layers.0",)),
         ([0.7, 0.6, 0.1], False, ("layers.0", "layers.1")),
         ([0.6, 1.0, 0.6], False, ("layers.0", "layers.1")),
         ([1.0, 0.6, 0.1], True, ("layers.0", "layers.1")),
@@ -76,6 +77,14 @@ def layered(dead: list[float], *, bypassed: bool = False) -> Trace:
 def test_layers_behind_one_that_is_silent_altogether_are_not_named(dead, bypassed, named):
     (finding,) = DeadUnits().detect(layered(dead, bypassed=bypassed))
     assert finding.layers == named
+
+
+@pytest.mark.parametrize(("units", "found"), [(7, 0), (8, 1)])
+def test_in_a_narrow_layer_nearly_all_units_must_be_dead(units, found):
+    trace = layered([0.7, 0.0, 0.0])
+    layers = tuple(replace(fact, units=units) for fact in trace.facts.layers)
+    narrow = Trace(trace.rows, Facts(layers=layers, chance_loss=1.0))
+    assert len(list(DeadUnits().detect(narrow))) == found
 
 
 def test_evidence_tells_units_born_dead_from_those_that_a_step_killed():

@@ -50,6 +50,16 @@ def test_a_network_in_evaluation_mode_is_evaluated_even_with_gradients():
     MODEL.train()
 
 
+def test_a_loss_in_evaluation_mode_that_is_trained_on_belongs_to_training():
+    loss_fn = nn.MSELoss()
+    MODEL.eval()
+    with Losses(loss_fn, MODEL) as probe:
+        loss_of(loss_fn, [3.0], training=True)
+        loss_of(loss_fn, [2.0], training=True).backward()
+        assert found(probe) == [("validation", 9.0, 1), ("train", 4.0, 1)]
+    MODEL.train()
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_every_reduction_is_read_as_a_mean_over_rows(reduction):
     loss_fn = nn.MSELoss(reduction=reduction)

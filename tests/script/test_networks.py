@@ -22,7 +22,9 @@ def traced(run: Run, tmp_path: Path, source: str) -> tuple[Watched, Trace]:
     return done, Trace.load(path)
 
 
-def test_every_step_is_recorded_from_the_first_with_its_loss(in_process: Run, tmp_path: Path) -> None:
+def test_every_step_is_recorded_from_the_first_with_its_loss(
+    in_process: Run, tmp_path: Path
+) -> None:
     source = TRAINING + (
         "for step in range(4):\n"
         "    optimizer.zero_grad(); loss = loss_fn(net(x), y); print(loss.item())\n"
@@ -105,7 +107,9 @@ def test_the_two_networks_of_a_gan_are_told_apart(in_process: Run, tmp_path: Pat
     assert generator.series("loss", phase="validation") == []
 
 
-FOLDS = TRAINING.replace("def train", "def unused") + """
+FOLDS = (
+    TRAINING.replace("def train", "def unused")
+    + """
 def fold(number):
     torch.manual_seed(number)
     net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
@@ -117,6 +121,7 @@ def fold(number):
 for number in range(3):
     fold(number)
 """
+)
 
 
 def test_the_folds_of_a_cross_validation_are_told_apart_and_grouped(in_process: Run) -> None:
@@ -129,15 +134,20 @@ def test_the_folds_of_a_cross_validation_are_told_apart_and_grouped(in_process: 
 def test_networks_that_ended_are_let_go_of(in_process: Run) -> None:
     source = (
         "import gc, weakref\n"
-        + FOLDS.replace("    optimizer = torch", "    alive.append(weakref.ref(net))\n    optimizer = torch")
-        .replace("def fold", "alive = []\ndef fold")
+        + FOLDS.replace(
+            "    optimizer = torch", "    alive.append(weakref.ref(net))\n    optimizer = torch"
+        ).replace("def fold", "alive = []\ndef fold")
         + "gc.collect()\nprint([one() is None for one in alive])\n"
     )
     assert in_process(source).script_out == "[True, False, False]\n"
 
 
-def test_validation_is_told_from_an_evaluation_on_training_rows(in_process: Run, tmp_path: Path) -> None:
-    source = TRAINING + """
+def test_validation_is_told_from_an_evaluation_on_training_rows(
+    in_process: Run, tmp_path: Path
+) -> None:
+    source = (
+        TRAINING
+        + """
 from torch.utils.data import DataLoader, TensorDataset
 seen, held = TensorDataset(x[:64], y[:64]), TensorDataset(x[64:], y[64:])
 for epoch in range(3):
@@ -154,13 +164,16 @@ for epoch in range(3):
                 total += loss_fn(net(inputs), targets).item() / (len(data) / 16)
         print(total)
 """
+    )
     done, trace = traced(in_process, tmp_path, source)
     printed = [float(line) for line in done.script_out.splitlines()]
     assert [v for _, v in trace.series("loss", phase="validation")] == pytest.approx(printed)
 
 
 def test_a_loss_inside_the_model_is_heard_of(in_process: Run, tmp_path: Path) -> None:
-    source = TRAINING + """
+    source = (
+        TRAINING
+        + """
 import torch.nn.functional as F
 class Model(nn.Module):
     def __init__(self):
@@ -177,6 +190,7 @@ for step in range(5):
     optimizer.step(); optimizer.zero_grad()
     print(out["loss"].item())
 """
+    )
     done, trace = traced(in_process, tmp_path, source)
     printed = [float(line) for line in done.script_out.splitlines()]
     assert done.names == ["model"]
@@ -184,20 +198,25 @@ for step in range(5):
 
 
 def test_a_loss_of_ones_own_is_read_at_its_backward_pass(in_process: Run, tmp_path: Path) -> None:
-    source = TRAINING + """
+    source = (
+        TRAINING
+        + """
 for step in range(5):
     optimizer.zero_grad()
     loss = (torch.logsumexp(net(x), 1) - net(x)[range(96), y]).mean()
     loss.backward(); optimizer.step()
     print(loss.item())
 """
+    )
     done, trace = traced(in_process, tmp_path, source)
     printed = [float(line) for line in done.script_out.splitlines()]
     assert [v for _, v in trace.series("loss")] == pytest.approx(printed)
 
 
 def test_lbfgs_is_watched(in_process: Run, tmp_path: Path) -> None:
-    source = TRAINING + """
+    source = (
+        TRAINING
+        + """
 optimizer = torch.optim.LBFGS(net.parameters(), max_iter=4)
 def closure():
     optimizer.zero_grad()
@@ -207,6 +226,7 @@ def closure():
 for step in range(3):
     print(optimizer.step(closure).item())
 """
+    )
     done, trace = traced(in_process, tmp_path, source)
     printed = [float(line) for line in done.script_out.splitlines()]
     assert trace.series("loss") == list(enumerate(pytest.approx(v) for v in printed))
@@ -224,7 +244,9 @@ def test_an_optimizer_made_anew_goes_on_with_the_same_network(in_process: Run) -
 
 
 def test_two_optimizers_of_one_network_are_one_watch(in_process: Run) -> None:
-    source = TRAINING + """
+    source = (
+        TRAINING
+        + """
 first = torch.optim.SGD(net[0].parameters(), lr=0.1)
 second = torch.optim.Adam(net[2].parameters(), lr=0.01)
 for step in range(6):
@@ -232,6 +254,7 @@ for step in range(6):
     loss_fn(net(x), y).backward()
     first.step(); second.step()
 """
+    )
     done = in_process(source)
     assert [(m["name"], m["steps"]) for m in done.found["models"]] == [("net", 6)]
 

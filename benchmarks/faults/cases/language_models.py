@@ -110,7 +110,7 @@ def next_letter(
     lab: Lab,
     *,
     width: int = 64,
-    rows: int = 3000,
+    rows: int = 12000,
     activation: str = "relu",
     softmax: bool = False,
     weights: float | None = None,
@@ -121,10 +121,10 @@ def next_letter(
 ) -> dict[str, float]:
     model = spoil(NextLetter(width, activation=activation, softmax=softmax), gain=weights)
     spoil(model, only="hidden", bias=hidden_bias, gain=hidden_weights)
-    x, y = texts.passages(5, 8000)
+    x, y = texts.passages(5, 20000)
     found = split((x, y[:, -1].clone()), rows, 800, lab.seed)
     found = sides.shifted(found, sides.renumbered(LETTERS) if renumbered else None)
-    given = {"rate": 5e-3, "epochs": 6, "batch": 64, "logs": "all", **loop}
+    given = {"rate": 5e-3, "epochs": 5, "batch": 128, "logs": "all", **loop}
     return train(lab, model, nn.CrossEntropyLoss(), found, Loop(**given))
 
 
@@ -179,7 +179,7 @@ CASES = (
     next_letter.healthy("next-letter"),
     next_letter.healthy("next-letter-tanh", activation="tanh"),
     next_letter.sick("next-letter-memorises", "overfitting", rows=300, epochs=80, width=256,
-                     repair={"rows": 300, "epochs": 6, "width": 256}),
+                     batch=64, repair={"rows": 300, "epochs": 6, "width": 256, "batch": 64}),
     next_letter.sick("next-letter-one-unit", "underfitting", width=1),
     next_letter.sick("next-letter-dead-hidden", "dead_units", hidden_bias=-10.0,
                      layers=("hidden",), accept=("bad_initialization",)),

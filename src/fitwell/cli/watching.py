@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fitwell.cli.limits import FailOn
-from fitwell.cli.output import show, writable, write_json, write_text
-from fitwell.errors import BadInput, Interrupted, in_range
+from fitwell.cli.output import complain, show, writable, write_json, write_text
+from fitwell.errors import BadInput, Interrupted, ScriptRefused, in_range
 from fitwell.records import CONDITIONS
 
 if TYPE_CHECKING:
-    from fitwell.script import Recorded
+    from fitwell.records import Recorded
 
 CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 """The first word that is no option is the script: everything behind it belongs to the script."""
@@ -73,12 +73,14 @@ def watch(
     program.check()
     out, err = sys.stdout, sys.stderr
     _as_python_begins(out, err)
-    watcher = Watcher(overhead)
+    watcher = Watcher(overhead, say=complain)
     with watcher.watching():
         ended = program.run()
-        if ended.error is not None and not ended.interrupted:
+        if ended.error is not None and not ended.interrupted and not ended.refused:
             watcher.failed(ended.error)
     _as_before(out, err)
+    if ended.refused and not seen_to_train(watcher.recorded):
+        raise ScriptRefused(ended.refused)
     found = judged(program, ended, watcher.recorded, mute or ())
     from fitwell.report.watched import watched_story
 
@@ -86,6 +88,8 @@ def watch(
     write_json(json, found.to_dict())
     if trace is not None:
         _write_traces(trace, seen_to_train(watcher.recorded))
+    if ended.refused:
+        raise ScriptRefused(ended.refused)
     if ended.interrupted:
         raise Interrupted("interrupted: this is the diagnosis of what was recorded.")
     code = ended.code or int(fail_on.fails(found.worst()))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import final
 
-from fitwell.detectors.curves import curve, noise, reference_loss
+from fitwell.detectors.curves import curve, guess_loss, noise, reference_loss
 from fitwell.detectors.layers import sensitivities, trained_layers
 from fitwell.records import Quantity, Trace
 
@@ -103,7 +103,7 @@ def course(trace: Trace) -> Course | None:
         first=values[0],
         peak=values[peak],
         peak_step=points[peak][0],
-        guess=trace.facts.chance_loss is not None,
+        guess=guess_loss(trace) is not None,
         broke=broken_step(trace),
     )
 
@@ -241,17 +241,39 @@ def rate_varies(trace: Trace) -> bool:
     return False
 
 
-def constant_outputs(trace: Trace) -> bool:
-    """Whether the network says the same of every row at the end."""
-    late = [v for _, v in trace.series(Quantity.OUTPUT_SPREAD) if math.isfinite(v)][-3:]
-    late += [v for _, v in trace.series(Quantity.OUTPUT_SPREAD, phase="validation")][-3:]
-    sizes = [
-        abs(v)
-        for q in (Quantity.OUTPUT_MIN, Quantity.OUTPUT_MAX)
-        for _, v in trace.series(q)[-3:]
-        if math.isfinite(v)
-    ]
-    return bool(late) and median(late) <= 1e-3 * max(1e-3, max(sizes, default=1.0))
+def made_targets(trace: Trace) -> bool:
+    """Whether the loop makes the targets itself, as for the two networks of a GAN.
+
+    Then every batch holds the same share of ones, to the last digit, although its inputs differ.
+    Such a loss does not fall: its course is an equilibrium of two networks, and tells nothing of
+    learning (Goodfellow et al., "Generative adversarial nets", 2014).
+    """
+    if trace.facts.loss != "binary_cross_entropy":
+        return False
+    means = [v for _, v in trace.series(Quantity.TARGET_MEAN)]
+    inputs = [v for _, v in trace.series(Quantity.INPUT_MEAN)]
+    if len(means) < 5 or len(inputs) < 5:
+        return False
+    same = max(means) - min(means) < 1e-6
+    return same and max(inputs) - min(inputs) > 1e-4 * max(map(abs, inputs))
+
+
+def output_variety(trace: Trace) -> tuple[float, float] | None:
+    """Return how far the outputs vary from row to row, against their range: first and at the end.
+
+    It is the standard deviation over the rows, averaged over the units, over the distance of the
+    largest output from the smallest: 0 if the network says the same of every row. Sound networks,
+    from tables to language, end between 0.07 and 0.5; one that only knows how frequent each target
+    is, near 0.01. None where outputs were not recorded.
+    """
+    spreads = trace.series(Quantity.OUTPUT_SPREAD)
+    least, most = (dict(trace.series(q)) for q in (Quantity.OUTPUT_MIN, Quantity.OUTPUT_MAX))
+    found = []
+    for step, spread in spreads:
+        size = most.get(step, math.nan) - least.get(step, math.nan)
+        if math.isfinite(spread) and math.isfinite(size):
+            found.append(spread / size if size > 0 else 0.0)
+    return (median(found[:3]), median(found[-3:])) if found else None
 
 
 def _running(values: Sequence[float], width: int) -> list[float]:

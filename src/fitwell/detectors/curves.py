@@ -51,10 +51,38 @@ def aligned(trace: Trace, quantity: Quantity) -> list[tuple[int, float, float]]:
     return found
 
 
+def guess_loss(trace: Trace) -> float | None:
+    """Return the loss of the best constant guess, or None where it cannot be known.
+
+    Facts tell it, or bound it from above where classes are not equally frequent; the targets that
+    the loss was given tell it for squared and absolute errors, and lower the bound for two classes.
+    Of several outputs at once it stays an upper bound. The best absolute error is taken as that
+    of a normal distribution, √(2/π) of its deviation.
+    """
+    told = trace.facts.chance_loss
+    known = told if told is not None and told > 0 else math.inf
+    means = [v for _, v in trace.series(Quantity.TARGET_MEAN) if math.isfinite(v)]
+    spreads = [v for _, v in trace.series(Quantity.TARGET_SPREAD) if math.isfinite(v)]
+    if not means or len(means) != len(spreads):
+        return known if known < math.inf else None
+    mean = fmean(means)
+    variance = fmean(s * s for s in spreads) + fmean((m - mean) ** 2 for m in means)
+    loss = trace.facts.loss
+    if told is None and loss in ("mse", "mae") and variance > 0:
+        known = variance if loss == "mse" else math.sqrt(2 * variance / math.pi)
+    largest = max((v for _, v in trace.series(Quantity.TARGET_MAX)), default=math.inf)
+    least = min((v for _, v in trace.series(Quantity.TARGET_MIN)), default=-math.inf)
+    two = loss == "binary_cross_entropy" or (loss == "cross_entropy" and trace.facts.classes == 2)
+    if two and least >= 0 and largest <= 1 and 0 < mean < 1:
+        known = min(known, -mean * math.log(mean) - (1 - mean) * math.log(1 - mean))
+    return known if known < math.inf else None
+
+
 def reference_loss(trace: Trace) -> float | None:
     """Return the loss of a constant guess; where it is not known, the first training loss."""
-    if trace.facts.chance_loss is not None and trace.facts.chance_loss > 0:
-        return trace.facts.chance_loss
+    guess = guess_loss(trace)
+    if guess is not None:
+        return guess
     values = [v for _, v in curve(trace) or curve(trace, "validation")]
     return values[0] if values and values[0] > 0 else None
 

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.detectors.depth import line
+from fitwell.detectors.first_loss import times_a_guess
 from fitwell.detectors.layers import decades, first_step
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -47,15 +48,17 @@ class BadInitialization(Detector):
       to its logarithm, by ``max_growth`` decades or more, and by a quarter of that after two
       standard errors;
     - *shrinking*: what tells samples apart in the outputs falls likewise by ``max_fall`` decades
-      or more, and by half of that if every layer did as the middle one does: where it drops at
-      one layer, units are dead there, and depth has no part in it. Not judged behind sigmoids,
+      or more, and by two thirds of that without its largest drop: where it drops at one layer,
+      units are dead there, and depth has no part in it. Not judged behind sigmoids,
       which shrink it whatever the weights;
     - *scale*: the root mean square of a hidden layer's weights is more than ``max_factor`` times
       that of He's rule, √(2 / inputs), before a ReLU, or of √(1 / inputs) before any other, or
       less than 1/20 of it; or it is above the rule by ``max_odd`` / 2 and ``max_odd`` times further
       from it than the middle one of the other layers: one layer that was made otherwise;
     - *alike*: all units of a hidden layer have the same weights, and the layer that follows cannot
-      tell them apart either, so that they get the same gradient and stay the same.
+      tell them apart either, so that they get the same gradient and stay the same;
+    - *sure*: where none of these holds, the first loss of a classifier is ``max_first_loss`` times
+      that of equal probabilities or more: its output layer is too large.
 
     A network that has learned all the same had no bad first weights, but for *scale* beyond twice
     its limit as long as more than ``min_remaining`` of the loss is left: such a network has fitted
@@ -70,7 +73,7 @@ class BadInitialization(Detector):
 
     Evidence: ``growth`` and ``fall`` in decades, ``factor`` of the worst layer against the rule,
     ``odd``, how much further from the rule it is than the others, ``alike``, the number of such
-    layers; each where it applies.
+    layers, ``first_loss`` over that of a guess; each where it applies.
 
     Args:
         max_growth: Most decades of growth: a hundredfold. SageMaker Debugger takes a ratio of 10 of
@@ -81,6 +84,9 @@ class BadInitialization(Detector):
             is 4.1; the largest of a sound initialisation of ours is 1.
         max_odd: Largest ratio of one layer's factor to that of the others; at least 1. A fixed
             deviation for all layers differs by the root of the ratio of their inputs.
+        max_first_loss: Largest ratio of the first loss to that of equal probabilities; at least 1.
+            Logits of deviation d add about d²/2 to it, hence three times log 10 is a deviation of
+            3; weights of He's size give 1.4.
         min_remaining: Share of a constant guess's loss below which nothing is called bad.
 
     Raises:
@@ -95,6 +101,7 @@ class BadInitialization(Detector):
     max_fall: float = 3.0
     max_factor: float = 4.0
     max_odd: float = 5.0
+    max_first_loss: float = 3.0
     min_remaining: float = 0.1
 
     def __post_init__(self) -> None:
@@ -102,6 +109,7 @@ class BadInitialization(Detector):
         in_range("max_fall", self.max_fall, 0, math.inf, open_low=True)
         in_range("max_factor", self.max_factor, 1, math.inf)
         in_range("max_odd", self.max_odd, 1, math.inf)
+        in_range("max_first_loss", self.max_first_loss, 1, math.inf)
         in_range("min_remaining", self.min_remaining, 0, 1)
 
     def unjudged(self, trace: Trace) -> str | None:
@@ -119,8 +127,10 @@ class BadInitialization(Detector):
             reasons = [self._scale(trace, 2 * self.max_factor, least=0.0)]
         else:
             scale = self._scale(trace, self.max_factor, least=0.05)
-            reasons = [scale, self._alike(trace), self._depth(trace, scale)]
+            reasons = [scale, self._alike(trace), self._depth(trace)]
         told = [reason for reason in reasons if reason is not None]
+        if not told and not has_learned(trace):
+            told = [reason for reason in [self._sure(trace)] if reason is not None]
         if not told:
             return ()
         evidence = {name: value for reason in told for name, value in reason.evidence.items()}
@@ -141,7 +151,7 @@ class BadInitialization(Detector):
             ),
         )
 
-    def _depth(self, trace: Trace, scale: _Reason | None) -> _Reason | None:
+    def _depth(self, trace: Trace) -> _Reason | None:
         plain = [layer for layer in trace.facts.layers if layer.role != "recurrent"]
         if any(layer.normalized for layer in plain):
             return None
@@ -153,7 +163,7 @@ class BadInitialization(Detector):
             return _Reason(
                 f"the signal grows by {fit.change:.1f} decades over {len(names)} layers",
                 {"growth": fit.change},
-                () if scale else _jumps(names, sizes, 1),
+                _jumps(names, sizes, 1),
                 f"activations grow ×{factor:.2g} a layer",
             )
         signals = first_step(trace, Quantity.SIGNAL_RMS)
@@ -161,14 +171,14 @@ class BadInitialization(Detector):
         fit = line([signals[name] for name in names])
         least = self.max_fall + (1.0 if remaining_loss(trace) is None else 0.0)
         shrinking = any(layer.activation in _SHRINKING for layer in plain)
-        steady = -_typical([signals[name] for name in names]) >= least / 2
+        steady = -_without_jump([signals[name] for name in names]) >= 2 * least / 3
         if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
             factor = 10 ** (-fit.change / (len(names) - 1))
             return _Reason(
                 f"what tells samples apart falls by {-fit.change:.1f} decades over "
                 f"{len(names)} layers",
                 {"fall": -fit.change},
-                () if scale else _jumps(names, signals, -1),
+                _jumps(names, signals, -1),
                 f"signals shrink ×{1 / factor:.2g} a layer",
             )
         return None
@@ -203,6 +213,19 @@ class BadInitialization(Detector):
         usual = _others(name, factors)
         least = self.max_odd / 2 * (most / self.max_factor)
         return len(factors) > 2 and factors[name] > max(self.max_odd * usual, least)
+
+    def _sure(self, trace: Trace) -> _Reason | None:
+        factor = times_a_guess(trace)
+        if factor is None or factor < self.max_first_loss:
+            return None
+        heads = [layer.name for layer in trace.facts.layers if layer.role == "output"]
+        return _Reason(
+            f"the first loss is {factor:.2g} times that of a guess, so that the output layer "
+            "starts out sure of wrong answers",
+            {"first_loss": factor},
+            heads,
+            f"outputs {factor:.2g} times as costly as a guess at step 0",
+        )
 
     def _alike(self, trace: Trace) -> _Reason | None:
         spread = first_step(trace, Quantity.UNIT_SPREAD)
@@ -248,11 +271,11 @@ def _times(evidence: Mapping[str, float]) -> str:
     return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
 
 
-def _typical(values: Sequence[float]) -> float:
-    """Decades that the values would change by if every step were the middle one."""
+def _without_jump(values: Sequence[float]) -> float:
+    """Decades that the values would change by if the largest fall were like the other steps."""
     logs = [max(decades(value), -15.0) for value in values]
-    steps = [after - before for before, after in pairwise(logs)]
-    return median(steps) * len(steps) if steps else 0.0
+    steps = sorted(after - before for before, after in pairwise(logs))
+    return sum(steps[1:]) * len(steps) / (len(steps) - 1) if len(steps) > 1 else 0.0
 
 
 def _jumps(names: Sequence[str], sizes: Mapping[str, float], sign: int) -> tuple[str, ...]:

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar, final
 
-from fitwell.detectors.course import Course, attainable, constant_outputs, course, rate_varies
+from fitwell.detectors.course import (
+    Course,
+    attainable,
+    course,
+    made_targets,
+    output_variety,
+    rate_varies,
+)
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Severity, Trace
+
+_NOTHING = 0.97
+"""From this share of a constant guess's loss on, nothing at all was learned."""
 
 
 @final
@@ -77,7 +87,7 @@ class OscillatingLoss(Detector):
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
         run = course(trace)
-        if run is None or len(run.levels) < 10 or rate_varies(trace):
+        if run is None or len(run.levels) < 10 or rate_varies(trace) or made_targets(trace):
             return ()
         quarter = len(run.levels) // 4
         second, last = run.levels[quarter : 2 * quarter], run.levels[-quarter:]
@@ -147,26 +157,32 @@ class NotLearning(Detector):
     the other unknown; and it does not fall: its trend is within ``noises`` standard errors, or
     smaller than ``max_fall``. Loss levels are averages, so one lucky batch does not count.
 
-    Where near rows carry different targets all over (disagreement above ``max_disagreement``),
-    there may be nothing to learn: then the finding is mild and says so.
+    Where near rows carry different targets all over (an attainable share above
+    ``max_disagreement``), there may be nothing to learn: then the finding is mild and says so.
 
-    It says whether the network's outputs are constant: then it has given up on its inputs (dead
-    units, a collapsed layer, weight decay); if not, its answers vary but are no use. It is a
-    symptom, so whatever else was found explains it. It is silent with fewer than ``min_steps``
-    steps, and if the loss is not finite in the end: then another condition holds.
+    It tells whether the network says nearly the same of every row: then it has given up on its
+    inputs (dead units, a collapsed layer, weight decay, targets that belong to other rows); if not,
+    its answers vary but are no use. It is a symptom, so whatever else was found explains it. It is
+    silent with fewer than ``min_steps`` steps, if the loss is not finite in the end, since another
+    condition holds then, and where the loop makes the targets itself, as for a GAN.
 
     Evidence: ``remaining``, the loss at the end as a share of a constant guess's; ``best``
-    level; ``trend`` over the second half and its ``trend_error``; ``constant`` is 1 if the outputs
-    are; ``disagreement`` of neighbours where it is known.
+    level; ``trend`` over the second half and its ``trend_error``; ``variety`` of the outputs
+    from row to row, and the ``attainable`` share, where they are known.
 
     Args:
         min_left: Least share of the reference. Healthy runs ended below 0.85, the noisiest one of
-            40 % redrawn labels.
+            40 % redrawn labels; unequal classes let a guess that knows them come down to 0.94.
+        min_left_if_same: The same where the network says nearly the same of every row: then it has
+            learned no more than how frequent each target is, which a constant guess of equally
+            frequent classes does not know. A language model of letters learns 0.22 of it so.
+        max_variety: Largest standard deviation of the outputs over the rows, against their range,
+            that counts as the same. Sound networks had 0.07 and more, from tables to language.
         max_fall: Largest fall over the second half, as a share of the reference, that counts as
             none.
         noises: How many standard errors a fall must exceed to count.
-        max_disagreement: Neighbours that disagree more than this leave nothing that nearness could
-            tell.
+        max_disagreement: Attainable share of the loss, by near rows, from which on nearness tells
+            nothing.
         min_steps: Least number of optimizer steps.
 
     Raises:
@@ -174,7 +190,9 @@ class NotLearning(Detector):
     """
 
     condition: ClassVar[str] = "not_learning"
-    min_left: float = 0.97
+    min_left: float = 0.93
+    min_left_if_same: float = 0.5
+    max_variety: float = 0.03
     max_fall: float = 0.02
     noises: float = 3.0
     max_disagreement: float = 0.9
@@ -182,6 +200,8 @@ class NotLearning(Detector):
 
     def __post_init__(self) -> None:
         in_range("min_left", self.min_left, 0, 1, open_low=True)
+        in_range("min_left_if_same", self.min_left_if_same, 0, 1, open_low=True)
+        in_range("max_variety", self.max_variety, 0, 1)
         in_range("max_fall", self.max_fall, 0, 1)
         in_range("noises", self.noises, 0, math.inf)
         in_range("max_disagreement", self.max_disagreement, 0, math.inf)
@@ -198,38 +218,46 @@ class NotLearning(Detector):
         run = course(trace)
         if run is None or len(run.levels) < 4 or run.span + 1 < self.min_steps:
             return ()
+        if made_targets(trace):
+            return ()
         if run.broke is not None and run.broke <= run.span // 2:
             return ()
         reference = 1.0 if run.guess else min(1.0, run.levels[0])
         late = run.levels[len(run.levels) // 2 :]
         change, error = run.trend()
         falls = -change > max(self.noises * error, self.max_fall * reference)
-        if min(run.left, median(late)) < self.min_left * reference or falls:
+        variety = output_variety(trace)
+        same = variety is not None and variety[1] <= self.max_variety
+        least = self.min_left_if_same if same and run.guess else self.min_left
+        if min(run.left, median(late)) < least * reference or falls:
             return ()
         return (self._finding(trace, run, change, error),)
 
     def _finding(self, trace: Trace, run: Course, change: float, error: float) -> Finding:
-        constant = constant_outputs(trace)
+        variety = output_variety(trace)
+        constant = variety is not None and variety[1] <= self.max_variety
         floor = attainable(trace)
         hopeless = floor is not None and floor >= self.max_disagreement
         why = (
             "near rows carry different targets, so there may be nothing to learn."
             if hopeless
-            else "the network says the same of every row."
+            else "the network says nearly the same of every row."
             if constant
             else "its answers are no better than a constant guess."
         )
+        severity: Severity = "severe" if run.left >= _NOTHING else "moderate"
+        severity = "mild" if hopeless else severity
         evidence = {
             "remaining": run.left,
             "best": run.best,
             "trend": change,
             "trend_error": error,
-            "constant": float(constant),
+            **({} if variety is None else {"variety": variety[1]}),
             **({} if floor is None else {"attainable": floor}),
         }
         return Finding(
             condition=self.condition,
-            severity="mild" if hopeless else "severe",
+            severity=severity,
             confidence=0.5 if hopeless else 0.9 if run.guess else 0.7,
             layers=(),
             since=None,

@@ -89,9 +89,15 @@ _MESSAGES: Final[Sequence[tuple[str, str, str]]] = (
         "The network puts out several tensors, and the loss takes one.",
         "Hand the loss the one that holds the predictions, as outputs[0] or outputs.logits.",
     ),
+    (
+        r"^\w+ in the loss: ",
+        "The loss cannot take the outputs and targets that it is given.",
+        "Look at the shapes and types of outputs and targets, and at what the loss expects.",
+    ),
 )
 """Pattern of a message, what is behind it, and what to do. The patterns are those of torch 2.13 and
-Keras 3.15; each was made to occur."""
+Keras 3.15; each was made to occur. The last one is how :mod:`fitwell.preflight` notes any other
+exception of a loss."""
 
 
 def raised(given: Given) -> Mismatch | None:

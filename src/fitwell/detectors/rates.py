@@ -15,6 +15,8 @@ from fitwell.detectors.course import (
     course,
     decaying,
     first_sensitivity,
+    made_targets,
+    output_variety,
     relative_updates,
     share_moved_by_gradients,
     travelled,
@@ -43,14 +45,18 @@ class LearningRateTooHigh(Detector):
 
     - grew to ``min_growth`` times its start (or that of a constant guess, if that is more) and
       did not come back below a constant guess, or stopped being finite: it *diverged*;
-    - had fallen, and at the end is back at twice its best and ``min_relapse`` above it: it
-      *relapsed*;
+    - had fallen, and at the end is back at twice its best and ``min_relapse`` above it, or back
+      at a constant guess's: it *relapsed*;
     - ends above ``stuck`` of a constant guess: nothing was learned; or
-    - ends further than ``margin`` above what near rows show to be attainable.
+    - ends further than ``margin`` above what near rows show to be attainable; or, where that is
+      not known, jumped to 1.5 times its start and still stands at 0.7.
 
-    The steps are the reason if, for the third and fourth, some layer's weights changed by
+    The steps are the reason if, for the last two, some layer's weights changed by
     ``max_early`` of their size within one of the first 21 steps; or the steps of the second half
-    bounce: they turn back on one another (cosine below ``min_cosine``) while still large. A
+    bounce: they turn back on one another (cosine below ``min_cosine``) while still large; or the
+    outputs told the rows apart at first, and no longer do, although the weights are as large: the
+    steps threw the units to where they are dead. After a too large first step it is also enough
+    that the loss no longer falls while the steps of the second half stay large. A
     divergence or a relapse needs no such proof if nothing else explains it: gradients descend, so
     a loss that climbs far above its start does so because the steps overshoot (Goodfellow et al.).
 
@@ -133,22 +139,41 @@ class LearningRateTooHigh(Detector):
             return "it stopped being a number", "severe", min(run.broke, run.peak_step)
         if grown and run.left >= self.stuck:
             return "it grew far above its start", "severe", run.peak_step
-        if run.left >= max(2 * run.best, run.best + self.min_relapse):
-            gone = run.left >= self.stuck
+        gone = run.left >= self.stuck
+        back = run.left >= 0.95 and run.left - run.best >= max(0.05, 5 * run.error)
+        if (
+            back or run.left >= max(2 * run.best, run.best + self.min_relapse)
+        ) and not made_targets(trace):
             return (
                 "what had been learned was lost again",
                 "severe" if gone else "moderate",
                 run.best_step,
             )
+        collapsed = gone and _collapsed(trace)
         large = steps.early > self.max_early and decaying(trace) < self.max_early / 10
         bouncing = steps.cosine < self.min_cosine and steps.late > 1e-3
-        if not (large or bouncing):
+        if not (large or bouncing or collapsed):
             return None
-        if run.left >= self.stuck:
+        if collapsed and not large:
+            return "the network came to say the same of every row", "severe", early
+        since_then = median(run.levels[1 : 1 + len(run.levels) // 5] or run.levels)
+        if gone or (not run.guess and run.left >= 0.97 * since_then > 0.1):
             return "nothing was learned", "severe", early
         floor = attainable(trace)
+        if floor is None and run.left >= 0.7 and run.peak >= 1.5 * start:
+            return "it jumped up at once and has not recovered", "moderate", early
         if floor is not None and run.left >= floor + self.margin:
             return "it stays far above what the data allow", "moderate", early
+        classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
+        reachable = floor if floor is not None else 0.0 if classes else 0.5
+        change, _ = run.trend()
+        if (
+            large
+            and steps.late >= 5e-3
+            and run.left >= reachable + 0.07
+            and -change < run.left / 10
+        ):
+            return "it no longer falls, and its steps are still large", "moderate", early
         return None
 
     def _finding(
@@ -186,6 +211,17 @@ class LearningRateTooHigh(Detector):
             ),
             phrase=f"steps too large: {what}",
         )
+
+
+def _collapsed(trace: Trace) -> bool:
+    """Whether the outputs told the rows apart at first and no longer do, under weights that stayed.
+
+    Weights that decay has shrunk let the outputs collapse, too, but steps do not.
+    """
+    variety = output_variety(trace)
+    sizes = [v for _, v in trace.series(Quantity.WEIGHT_NORM) if math.isfinite(v)]
+    kept = len(sizes) < 2 or sizes[-1] > sizes[0] / 2
+    return variety is not None and variety[0] > 0.015 and variety[1] < 1e-3 and kept
 
 
 def _steps(trace: Trace) -> _Steps:

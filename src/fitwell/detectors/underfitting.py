@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import ClassVar, NamedTuple, final
 
-from fitwell.detectors.course import Course, attainable, course
-from fitwell.detectors.curves import curve, reference_loss
+from fitwell.detectors.course import Course, attainable, course, made_targets
+from fitwell.detectors.curves import curve, guess_loss, reference_loss
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
-from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.records import Facts, Finding, LayerFact, Quantity, Severity, Trace
 
 _STRONG_DROPOUT = 0.6
 """Dropout above this is named: Srivastava et al. advise 0.5 for hidden units."""
@@ -20,8 +20,14 @@ _STRONG_DROPOUT = 0.6
 _SHRUNK = 0.5
 """Weights that lost this share of their size under decay are held back by it."""
 
-_NARROW = 3
-"""A hidden layer of fewer units is named as a bottleneck where the output has more."""
+_CLASSES_A_UNIT = 3
+"""A hidden layer with no more than one unit for so many classes is named as a bottleneck."""
+
+_FEW_UNITS = 3
+"""From four units on, even a language of many letters can be told apart."""
+
+_OUTPUTS_A_UNIT = 12
+"""A network none of whose layers has a unit for so many numbers of its output is too narrow."""
 
 
 _ABOVE_CHANCE = 1.1
@@ -85,6 +91,8 @@ class Underfitting(Detector):
             Regressions on real tables often keep 0.5 to 0.7 of it for good.
         margin: Least distance to what is attainable. Healthy runs ended within 0.15 of it;
             smoothing of labels by 0.1 adds up to 0.2.
+        max_held_back: The same where the facts show what holds the network back. Autoencoders of
+            digits with a code of one unit kept 0.5, with four units 0.2.
         max_score: Share of rows classified rightly from which on nothing is missing.
         min_steps: Least number of optimizer steps between the first and the last of at least ten
             recorded losses; at least 10.
@@ -100,12 +108,14 @@ class Underfitting(Detector):
     condition: ClassVar[str] = "underfitting"
     max_remaining: float = 0.85
     margin: float = 0.3
+    max_held_back: float = 0.4
     max_score: float = 0.9
     min_steps: int = 100
 
     def __post_init__(self) -> None:
         in_range("max_remaining", self.max_remaining, 0, float("inf"), open_low=True)
         in_range("margin", self.margin, 0, 1)
+        in_range("max_held_back", self.max_held_back, 0, 1)
         in_range("max_score", self.max_score, 0, 1)
         in_range("min_steps", self.min_steps, 10, float("inf"))
 
@@ -113,7 +123,7 @@ class Underfitting(Detector):
         """Say that losses, or the loss of a constant guess, are missing."""
         if not curve(trace):
             return "underfitting: needs the training loss; log train_loss to have it judged."
-        if trace.facts.chance_loss is None:
+        if guess_loss(trace) is None:
             return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
         return None
 
@@ -125,12 +135,17 @@ class Underfitting(Detector):
         if points[-1][0] - points[0][0] < self.min_steps or _score(trace) >= self.max_score:
             return ()
         rest = _rest(trace, run)
+        rises = rest.change > max(3 * rest.error, 0.02)
+        if rises or made_targets(trace):
+            return ()
         if rest.left > _ABOVE_CHANCE:
             return ()
         above = rest.left >= self.max_remaining
         if rest.floor is not None:
             above = above or rest.left >= rest.floor + self.margin
         reasons, numbers = _reasons(trace)
+        if reasons:
+            above = above or rest.left >= max(self.max_held_back, (rest.floor or 0.0) + 0.2)
         nothing = rest.left >= _NOTHING_LEARNED and not rest.falling and not reasons
         return (self._finding(rest, reasons, numbers),) if above and not nothing else ()
 
@@ -204,16 +219,41 @@ def _score(trace: Trace) -> float:
     return max(ends, default=0.0)
 
 
+def _width(layer: LayerFact) -> int:
+    """Numbers that a layer hands on: facts count a row a gate, and a row a word of a vocabulary."""
+    gates = {"LSTM": 4, "LSTMCell": 4, "GRU": 3, "GRUCell": 3}.get(layer.kind, 1)
+    if layer.kind.startswith("Embedding"):
+        return layer.parameters // max(1, layer.units)
+    return layer.units // gates
+
+
+def _bottleneck(facts: Facts) -> LayerFact | None:
+    """Return the narrowest layer before the output, if it is far too narrow for that output.
+
+    One unit is, before several outputs; and up to three are for classes, one for each three. For
+    targets of many numbers a narrow code is meant, but not if every layer is as narrow.
+    """
+    hidden = [layer for layer in facts.layers if layer.role != "output" and _width(layer) > 0]
+    if not hidden:
+        return None
+    outputs = facts.classes or (facts.output_shape[-1] if len(facts.output_shape) > 1 else 1)
+    narrow, wide = min(hidden, key=_width), max(hidden, key=_width)
+    few = max(1, min(_FEW_UNITS, facts.classes // _CLASSES_A_UNIT))
+    everywhere = _width(wide) <= outputs // _OUTPUTS_A_UNIT
+    return narrow if _width(narrow) <= few < outputs or everywhere else None
+
+
 def _reasons(trace: Trace) -> tuple[list[str], dict[str, float]]:
     """Return what holds the network back by the facts, in words and in numbers."""
     facts = trace.facts
     reasons: list[str] = []
     numbers: dict[str, float] = {}
-    hidden = [layer for layer in facts.layers if layer.role == "hidden" and layer.units]
-    narrow = min(hidden, key=lambda layer: layer.units, default=None)
-    if narrow is not None and narrow.units < min(_NARROW, max(facts.classes, 2)):
-        reasons.append(f"a hidden layer of {narrow.units} units ({narrow.name})")
-        numbers["narrowest"] = float(narrow.units)
+    narrow = _bottleneck(facts)
+    if narrow is not None:
+        units = _width(narrow)
+        plural = "units" if units > 1 else "unit"
+        reasons.append(f"a layer of {units} {plural} ({narrow.name})")
+        numbers["narrowest"] = float(units)
     if facts.dropout > _STRONG_DROPOUT:
         reasons.append(f"dropout of {facts.dropout:g}")
         numbers["dropout"] = facts.dropout

@@ -14,6 +14,15 @@ from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import SEVERITIES, Finding, Quantity, Row, Severity, Trace
 
+_SILENT = 0.99
+"""Share of dead units from which on a layer puts out nothing: what lies behind it cannot be told
+dead from starved, and is not named."""
+
+
+_NARROW = 8
+"""Units below which a share says little: two of three may be dead by chance, and the layer is
+too narrow in the first place."""
+
 
 class _Layer(NamedTuple):
     """What is known of the units of one layer."""
@@ -39,8 +48,9 @@ class DeadUnits(Detector):
     learning yet, it must be nearly all of a layer; and where the loss has all but gone, nothing
     is dead that was needed.
 
-    Behind a layer that is all but dead, only biases are left, which switch half of the next
-    layer's units off for good: such a layer is named only if it too is all but dead.
+    Behind a layer that is all but dead, little but biases is left, which switch half of the next
+    layer's units off for good: such a layer is named only if it too is all but dead; behind one
+    that is altogether silent, none is named.
 
     What killed the units decides on the remedy, and shows in the evidence. ``first_share`` near
     ``dead_share``: they were born dead, by their first biases or by what enters them.
@@ -97,7 +107,7 @@ class DeadUnits(Detector):
         read = _layers(trace, Quantity.DEAD_SHARE, self.window, limit)
         dead = _not_behind(
             trace,
-            {n: u for n, u in read.items() if u.now > limit and u.samples >= self.min_samples},
+            {n: u for n, u in read.items() if self._is_dead(trace, n, u, limit)},
             self.max_dead_unproven,
         )
         if not dead:
@@ -134,6 +144,12 @@ class DeadUnits(Detector):
                 + (" from the start" if born else f" from step {since}"),
             ),
         )
+
+    def _is_dead(self, trace: Trace, name: str, units: _Layer, limit: float) -> bool:
+        fact = trace.facts.layer(name)
+        narrow = fact is not None and 0 < fact.units < _NARROW
+        limit = max(limit, self.max_dead_unproven) if narrow else limit
+        return units.now > limit and units.samples >= self.min_samples
 
 
 @final
@@ -260,8 +276,11 @@ def _not_behind(trace: Trace, dead: Mapping[str, _Layer], nearly_all: float) -> 
         if not blocked or dead[name].now > nearly_all:
             kept[name] = dead[name]
         fact = trace.facts.layer(name)
-        beside = fact is not None and fact.bypassed
-        blocked = blocked or (dead[name].now > nearly_all and not beside)
+        if fact is not None and fact.bypassed:
+            continue
+        if dead[name].now >= _SILENT:
+            break
+        blocked = blocked or dead[name].now > nearly_all
     return kept
 
 

@@ -107,11 +107,17 @@ def _in_kind(cause: Finding, effect: Finding) -> bool:
         )
         # Units that were silent before the first update were not silenced by one.
         first = effect.evidence.get("first_share", 0.0) >= share / 2
+        if cause.condition == "exploding_gradients" and set(effect.layers) & set(cause.layers):
+            # Recurrent weights that are too large saturate their units at the first pass already.
+            return not first or "time_growth" in cause.evidence
         if cause.condition in (*BY_STEPS, "exploding_gradients"):
             return not first
         return True
     if cause.condition in BY_STEPS and effect.condition not in OUTCOMES:
         return not first
+    if effect.condition == "untrained_parameters" and cause.condition == "vanishing_gradients":
+        # Weights that get a gradient and do not move, where it is too small to move them.
+        return "unmoved" in effect.evidence and set(effect.layers) <= set(cause.layers)
     if cause.condition == "exploding_gradients" and effect.condition == "learning_rate_too_high":
         # A gradient that is too large before the first step makes any rate too high.
         return not cause.since

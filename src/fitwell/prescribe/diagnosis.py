@@ -9,7 +9,24 @@ from fitwell.detectors import DETECTORS
 from fitwell.errors import BadInput
 from fitwell.prescribe.causes import linked
 from fitwell.prescribe.table import REMEDIES_FOR, remedies_for
-from fitwell.records import CONDITIONS, SEVERITIES, Diagnosis, Facts, Finding, Trace, worst_of
+from fitwell.records import (
+    CONDITIONS,
+    SEVERITIES,
+    Diagnosis,
+    Facts,
+    Finding,
+    Quantity,
+    Trace,
+    worst_of,
+)
+
+_OF_RATE = frozenset(
+    {
+        *("learning_rate_too_high", "learning_rate_too_low", "oscillating_loss", "not_learning"),
+        *("dead_units", "saturated_units", "exploding_gradients", "non_finite"),
+    }
+)
+"""Conditions that another learning rate may answer, for which the one of the run must be known."""
 
 
 def diagnose(
@@ -36,7 +53,9 @@ def diagnose(
         if name not in CONDITIONS:
             raise BadInput(f"Expected one of {', '.join(CONDITIONS)}, got {name!r}.")
     chosen = [d for d in DETECTORS if only is None or d.condition in only]
-    found = [finding for detector in chosen for finding in detector.detect(trace)]
+    found = [
+        _with_rate(finding, trace) for detector in chosen for finding in detector.detect(trace)
+    ]
     order = list(REMEDIES_FOR)
     found.sort(key=lambda f: order.index(f.condition))
     findings = explained(found, trace.facts)
@@ -71,6 +90,14 @@ def explained(found: Sequence[Finding], facts: Facts) -> tuple[Finding, ...]:
         chain, key=lambda f: (f.cause is not None, -SEVERITIES.index(roots[id(f.root)]))
     )
     return tuple(treated[id(f)] for f in ranked)
+
+
+def _with_rate(finding: Finding, trace: Trace) -> Finding:
+    """Add the learning rate to what is known of a finding that a change of it may answer."""
+    rates = [rate for _, rate in trace.series(Quantity.LEARNING_RATE)]
+    if finding.condition not in _OF_RATE or not rates:
+        return finding
+    return replace(finding, evidence={**finding.evidence, "rate": max(rates)})
 
 
 def _depth(finding: Finding) -> int:

@@ -7,11 +7,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
+from fitwell.prescribe.ranking import (
+    activation,
+    for_broken,
+    for_dead,
+    for_explosion,
+    for_first_weights,
+    for_high_rate,
+    for_low_rate,
+    for_saturation,
+    for_unscaled,
+    for_vanishing,
+    norm,
+    rate,
+)
 from fitwell.records import Facts, Finding, RemedySpec
-
-SMALL_BATCH = 16
-"""Below this many rows in a batch, batch norm is not named: batch statistics of few rows are noise
-(Wu and He, "Group normalization", ECCV 2018, shows the loss from 16 down)."""
 
 
 @final
@@ -28,67 +38,8 @@ class Row:
     explains: tuple[str, ...] = ()
 
 
-def _recurrent(facts: Facts) -> bool:
-    return any(layer.role == "recurrent" for layer in facts.layers)
-
-
-def _norm(facts: Facts) -> tuple[RemedySpec, ...]:
-    """Batch norm; for small batches group or layer norm; for recurrent networks layer norm.
-
-    None where the network is normalised already.
-    """
-    hidden = [layer for layer in facts.layers if layer.role in ("hidden", "recurrent")]
-    if not hidden or all(layer.normalized for layer in hidden):
-        return ()
-    if _recurrent(facts):
-        return (RemedySpec("LayerNorm"),)
-    if 0 < facts.batch_size < SMALL_BATCH:
-        # Channels of an image are best taken in groups, units of a row together.
-        maps = any(layer.kind.startswith("Conv") for layer in hidden)
-        return (RemedySpec("GroupNorm" if maps else "LayerNorm"),)
-    return (RemedySpec("BatchNorm"),)
-
-
-def _activation(facts: Facts) -> tuple[RemedySpec, ...]:
-    """ReLU, where a sigmoid or tanh between layers can be replaced."""
-    swappable = {layer.activation for layer in facts.layers if layer.role == "hidden"}
-    return (RemedySpec("Activation"),) if swappable & {"sigmoid", "tanh"} else ()
-
-
-def _for_first_weights(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (
-        RemedySpec("Initialization"),
-        *_norm(facts),
-        *_activation(facts),
-        RemedySpec("LSUV"),
-    )
-
-
-def _for_explosion(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (
-        RemedySpec("ClipNorm"),
-        RemedySpec("Initialization"),
-        *_norm(facts),
-        *(RemedySpec(name) for name in ("ClipValue", "AdaptiveClip", "PercentileClip")),
-        RemedySpec("LearningRate"),
-    )
-
-
-def _for_vanishing(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (*_activation(facts), RemedySpec("Initialization"), *_norm(facts))
-
-
-def _for_dead(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    leaky = RemedySpec("Activation", {"kind": "leaky_relu"})
-    return (leaky, RemedySpec("Initialization"), *_norm(facts), RemedySpec("ClipNorm"))
-
-
-def _for_saturation(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (RemedySpec("Initialization"), *_activation(facts), *_norm(facts))
-
-
 def _for_overfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    names = ["Augment", "Dropout", "L2", "EarlyStopping", *(s.name for s in _norm(facts))]
+    names = ["Augment", "Dropout", "L2", "EarlyStopping", *(s.name for s in norm(facts))]
     if facts.classes or "cross_entropy" in facts.loss:
         names.append("LabelSmoothing")
     more = ("Mixup", "CutMix", "WeightAverage", "Shrink", "L1")
@@ -99,25 +50,12 @@ def _for_underfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     """Nothing of its own where another condition explains it: treat that one."""
     if finding.cause is not None:
         return ()
-    return (*_norm(facts), RemedySpec("Initialization"), *_activation(facts))
+    return (*norm(facts), RemedySpec("Initialization"), *activation(facts))
 
 
 def _advice_only(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     """None: the code is to be changed, as the finding's advice says."""
     return ()
-
-
-def _for_unscaled(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (RemedySpec("ScaleInputs"), *_norm(facts), RemedySpec("ClipNorm"))
-
-
-def _for_high_rate(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    lower = RemedySpec("LearningRate", {"factor": 0.1, "warmup": 0})
-    return (lower, RemedySpec("ClipNorm"), *_norm(facts))
-
-
-def _for_low_rate(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    return (RemedySpec("LearningRate", {"factor": 10.0, "warmup": 0}), *_norm(facts))
 
 
 def _for_small_batch_norm(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
@@ -134,8 +72,8 @@ def _for_not_learning(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
     """Nothing of its own where another condition explains it: treat that one."""
     if finding.cause is not None:
         return ()
-    higher = RemedySpec("LearningRate", {"factor": 10.0, "warmup": 0})
-    return (RemedySpec("Initialization"), *_norm(facts), *_activation(facts), higher)
+    higher = rate(finding, facts, lower=False)
+    return (RemedySpec("Initialization"), *norm(facts), *activation(facts), higher)
 
 
 _UNTRAINABLE = ("not_learning", "underfitting", "learning_rate_too_low")
@@ -150,11 +88,11 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
         "wrong_mode": Row(_advice_only, ("small_batch_norm", *_UNTRAINABLE)),
         "distribution_shift": Row(_advice_only, ("overfitting",)),
         "unscaled_inputs": Row(
-            _for_unscaled, (*_SETUP, "bad_initialization", "learning_rate_too_high")
+            for_unscaled, (*_SETUP, "bad_initialization", "learning_rate_too_high")
         ),
-        "bad_initialization": Row(_for_first_weights, (*_SETUP, "learning_rate_too_high")),
+        "bad_initialization": Row(for_first_weights, (*_SETUP, "learning_rate_too_high")),
         "learning_rate_too_high": Row(
-            _for_high_rate,
+            for_high_rate,
             (
                 *(*_NO_GRADIENT, "exploding_gradients", "non_finite", "oscillating_loss"),
                 *("not_learning", "underfitting"),
@@ -168,25 +106,26 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
             _for_small_batch_norm, ("overfitting", "oscillating_loss", *_UNTRAINABLE)
         ),
         "exploding_gradients": Row(
-            _for_explosion,
+            for_explosion,
             (
                 *(*_NO_GRADIENT, "learning_rate_too_high", "non_finite", "oscillating_loss"),
                 *_UNTRAINABLE,
             ),
         ),
-        "dead_units": Row(_for_dead, ("vanishing_gradients", *_UNTRAINABLE)),
-        "saturated_units": Row(_for_saturation, ("vanishing_gradients", *_UNTRAINABLE)),
-        "vanishing_gradients": Row(_for_vanishing, _UNTRAINABLE),
-        "non_finite": Row(_for_explosion, _UNTRAINABLE),
-        "learning_rate_too_low": Row(_for_low_rate, ("not_learning", "underfitting")),
-        "oscillating_loss": Row(_for_high_rate, ("not_learning", "underfitting")),
+        "dead_units": Row(for_dead, ("vanishing_gradients", *_UNTRAINABLE)),
+        "saturated_units": Row(for_saturation, ("vanishing_gradients", *_UNTRAINABLE)),
+        "vanishing_gradients": Row(for_vanishing, ("untrained_parameters", *_UNTRAINABLE)),
+        "non_finite": Row(for_broken, _UNTRAINABLE),
+        "learning_rate_too_low": Row(for_low_rate, ("not_learning", "underfitting")),
+        "oscillating_loss": Row(for_high_rate, ("not_learning", "underfitting")),
         "not_learning": Row(_for_not_learning, ("underfitting",)),
         "overfitting": Row(_for_overfitting),
         "underfitting": Row(_for_underfitting),
     }
 )
 """Condition to what it leads to; roots stand before what they explain, but that a gradient which is
-too large from the start makes any learning rate too high. What may explain is not yet what does:
+too large from the start makes any learning rate too high, and one that has vanished may be rounded
+away, so that weights seem not to be trained. What may explain is not yet what does:
 :mod:`fitwell.prescribe.causes` looks at the run."""
 
 

@@ -3,6 +3,7 @@
 from fitwell.probes.activations import SATURATED_BEYOND, ZERO_SIDED, Activations
 from fitwell.probes.carried import Carried
 from fitwell.probes.clock import Clock
+from fitwell.probes.drift import StatisticsDrift
 from fitwell.probes.gradientless import Gradientless
 from fitwell.probes.gradients import Gradients
 from fitwell.probes.hooks import Hook, Inert
@@ -12,7 +13,10 @@ from fitwell.probes.learning_rate import LearningRate
 from fitwell.probes.losses import Losses
 from fitwell.probes.membership import Membership
 from fitwell.probes.mode import EvaluationMode, Mode
+from fitwell.probes.neighbors import Neighbors
 from fitwell.probes.pairs import Pairs
+from fitwell.probes.shift import Shift, Tallies
+from fitwell.probes.time_gradients import TimeGradients
 from fitwell.probes.updates import Updates
 from fitwell.probes.weights import Weights
 
@@ -34,7 +38,12 @@ __all__ = [
     "Losses",
     "Membership",
     "Mode",
+    "Neighbors",
     "Pairs",
+    "Shift",
+    "StatisticsDrift",
+    "Tallies",
+    "TimeGradients",
     "Updates",
     "Weights",
     "layout_of",

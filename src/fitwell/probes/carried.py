@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.interfaces import Probe, Reading
+from fitwell.probes.hooks import Hook
 from fitwell.records import Quantity
 
 _SMALL = 4096
@@ -55,7 +56,8 @@ class Carried(Probe):
         if self._parameter is not None and self._parameter.grad is not None:
             self._left = self._parameter.grad.detach().clone()
             self._expected = self._left
-            self._handle = self._parameter.register_hook(Arriving(self))  # type: ignore[no-untyped-call]
+            hook = Hook(self._arriving)
+            self._handle = self._parameter.register_hook(hook)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(
@@ -70,7 +72,7 @@ class Carried(Probe):
         self._parameter = self._left = self._expected = self._added = self._kept = None
 
     @torch.no_grad()
-    def arriving(self, gradient: Tensor) -> None:
+    def _arriving(self, gradient: Tensor) -> None:
         """Note a gradient that is about to be added to what is there."""
         if self._parameter is None or self._left is None:
             return
@@ -102,20 +104,6 @@ class Carried(Probe):
     def readings(self) -> Iterable[Reading]:
         """Return one reading, if a gradient stood after the step before and others came."""
         return tuple(self._readings)
-
-
-@final
-class Arriving:
-    """A hook on a parameter: shows each gradient to a probe, and changes nothing of it."""
-
-    __torch_unserializable__ = True
-
-    def __init__(self, probe: Carried) -> None:
-        self._probe = probe
-
-    def __call__(self, gradient: Tensor) -> None:
-        """Show it."""
-        self._probe.arriving(gradient)
 
 
 def _sum(so_far: Tensor | None, gradient: Tensor) -> Tensor:

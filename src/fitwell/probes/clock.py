@@ -14,10 +14,12 @@ class Clock:
     Args:
         step: Number of the optimizer step under way, from 0.
         epoch: Number of evaluations so far.
+        evaluated: Whether an evaluation was seen since the last step.
     """
 
     step: int = 0
     epoch: int = 0
+    evaluated: bool = False
 
     @property
     def last_step(self) -> int:

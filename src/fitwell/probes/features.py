@@ -23,6 +23,14 @@ def channels_first(model: nn.Module) -> bool:
     return isinstance(first, nn.modules.conv._ConvNd)
 
 
+def thinned(values: Tensor) -> Tensor:
+    """Return evenly spaced rows of a batch: at least 32, or all that make some 65,000 values."""
+    if not values.dim():
+        return values.detach()
+    size = values[0].numel() if values.dim() > 1 else 1
+    return values.detach()[:: _stride(len(values), size)]
+
+
 def as_rows(values: Tensor, *, channels_first: bool = False) -> Tensor:
     """Return a batch as (rows, features), thinned to some 65,000 evenly spaced values.
 
@@ -33,16 +41,17 @@ def as_rows(values: Tensor, *, channels_first: bool = False) -> Tensor:
         values: (batch, …); not empty.
         channels_first: Whether axis 1 holds the features.
     """
-    values = values.detach()
+    values = thinned(values)
     if values.dim() < 2:
-        return values.reshape(-1, 1)[:: -(-values.numel() // _MOST_VALUES)]
+        return values.reshape(-1, 1)
     if values.dim() > 2:
-        values = values[:: _stride(len(values), values[0].numel())]
         if channels_first or values.dim() > 3:
             values = values.movedim(1, -1)
         values = values.flatten(0, -2)
     values = values[:, :: -(-values.shape[1] // _MOST_FEATURES)]
-    return values[:: _stride(len(values), values.shape[1])]
+    # An odd stride meets all columns of most pictures.
+    stride = _stride(len(values), values.shape[1])
+    return values[:: stride | 1 if stride > 1 else 1]
 
 
 def _stride(rows: int, size: int) -> int:
@@ -84,6 +93,13 @@ class Moments:
         self._sum = self._sum + apart.sum(0)
         self._squares = self._squares + apart.square().sum(0)
         self.count += len(rows)
+
+    def compares(self, other: Moments) -> bool:
+        """Whether another account is of the same features, on the same device."""
+        mine, theirs = self._pivot, other._pivot
+        if mine is None or theirs is None:
+            return False
+        return mine.shape == theirs.shape and mine.device == theirs.device
 
     def mean(self) -> Tensor:
         """Return the mean of each feature."""

@@ -18,7 +18,7 @@ class Inert:
 
 @final
 class Hook:
-    """A hook for modules and optimizers that hands its arguments to a callback.
+    """A hook for modules, tensors and optimizers that hands its arguments to a callback.
 
     Closures as hooks break ``torch.save(model)``, and bound methods drag their owner into every
     copy. A copied or unpickled ``Hook`` is :class:`Inert`: it neither records nor holds a trace.
@@ -28,6 +28,9 @@ class Hook:
         callback: What to call; its result is dropped, so that a hook can change nothing.
         bound: Leading arguments for the callback.
     """
+
+    __torch_unserializable__ = True
+    """A tensor that carries it is saved without it, and without a warning."""
 
     def __init__(self, callback: Callable[..., object], *bound: object) -> None:
         self._callback = callback

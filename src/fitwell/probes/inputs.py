@@ -13,8 +13,9 @@ from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
 from fitwell.interfaces import Probe, Reading
-from fitwell.probes.features import Moments, as_rows, channels_first, spread_of, wide
+from fitwell.probes.features import as_rows, channels_first, spread_of, wide
 from fitwell.probes.hooks import Hook
+from fitwell.probes.tallies import Tally
 from fitwell.records import Quantity
 
 
@@ -28,6 +29,7 @@ class Inputs(Probe):
 
     Args:
         model: The network; one light hook stands on it during the step.
+        tally: Account to add the inputs to; one of its own by default.
         spending: Makes a context manager that stands around each reading, to time it.
 
     Attributes:
@@ -38,12 +40,13 @@ class Inputs(Probe):
         self,
         model: nn.Module,
         *,
+        tally: Tally | None = None,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._model = model
         self._spending = spending
         self._channels_first = channels_first(model)
-        self._moments = Moments()
+        self._tally = tally or Tally(channels_first=self._channels_first)
         self._handle: RemovableHandle | None = None
         self._readings: list[Reading] = []
         self._kind = ""
@@ -74,22 +77,22 @@ class Inputs(Probe):
         self.rows = max(self.rows, len(given[0]))
         self._kind = self._kind or input_kind(given[0])
         numbers = next((t.detach() for t in given if t.is_floating_point()), None)
-        if numbers is not None:
-            with self._spending(), torch.no_grad():
+        with self._spending(), torch.no_grad():
+            self._tally.add(given[0] if numbers is None else numbers)
+            if numbers is not None:
                 self._readings += self._measured(numbers)
 
     def _measured(self, values: Tensor) -> Iterator[Reading]:
         rows = as_rows(values, channels_first=self._channels_first)
-        self._moments.add(rows)
         dtype = torch.promote_types(values.dtype, torch.float32)
         size = torch.linalg.vector_norm(values, dtype=dtype) / values.numel() ** 0.5
         yield Reading(Quantity.INPUT_NORM, size, count=len(values))
         yield Reading(Quantity.INPUT_MEAN, wide(rows).mean(), count=len(values))
         largest = torch.maximum(values.amax(), -values.amin())
         yield Reading(Quantity.INPUT_MAX, wide(largest), count=len(values))
-        if self._moments.count > 1:
-            spread = spread_of(self._moments)
-            yield Reading(Quantity.INPUT_SPREAD, spread, count=self._moments.count)
+        moments = self._tally.moments
+        if moments.count > 1:
+            yield Reading(Quantity.INPUT_SPREAD, spread_of(moments), count=moments.count)
 
     def readings(self) -> Iterable[Reading]:
         """Return the readings of every forward pass with gradients enabled."""

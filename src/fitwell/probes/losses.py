@@ -15,6 +15,7 @@ from fitwell.anatomy import tensors_in
 from fitwell.interfaces import Numbers, Probe, Reading
 from fitwell.probes.clock import Clock
 from fitwell.probes.hooks import Hook
+from fitwell.probes.mode import note_return
 from fitwell.probes.norms import as_readings, joined
 from fitwell.records import Quantity, Row
 
@@ -45,7 +46,8 @@ class Losses(Probe):
     """Reads every loss that a loss module computes, without waiting for it.
 
     A loss that gradients can flow from, of a network in training mode, belongs to training, any
-    other to evaluation. An unbroken stretch of the latter is one evaluation, weighted by the rows
+    other to evaluation: but if a gradient does come back to it, it was one of training in the
+    wrong mode. An unbroken stretch of the latter is one evaluation, weighted by the rows
     of its batches; a training loss or the next optimizer step ends it. Sums over a batch are
     turned into means. Several training losses with no backward pass between them, as Mixup has
     them, count as one: their mean, weights left aside.
@@ -83,7 +85,7 @@ class Losses(Probe):
         self._group = 0
         self._backward: tuple[int, int, int] = (-1, 0, 0)
         self._evaluating = self._several = False
-        self.outputs: tuple[int, ...] = ()
+        self._undecided: tuple[Tensor, int, list[bool]] | None = None
         self.stride = 1
 
     def __enter__(self) -> Self:
@@ -105,19 +107,35 @@ class Losses(Probe):
         with self._spending():
             if not isinstance(output, Tensor) or not output.numel():
                 return
+            if self._undecided is not None:
+                self._decide()
             training = self._model.training and output.requires_grad
             if not training or self._clock.step % self.stride == 0:
                 self._note(module, (args, kwargs), output, training=training)
 
     def _note(self, module: nn.Module, given: Any, output: Tensor, *, training: bool) -> None:
         first = next(tensors_in(given), None)
-        self.outputs = tuple(first.shape) if first is not None else ()
-        rows = self.outputs[0] if self.outputs else 1
+        rows = len(first) if first is not None and first.dim() else 1
         value = output.detach()
         with torch.no_grad():
             value = value.mean() if value.dim() else value.clone()
             if getattr(module, "reduction", "") == "sum":
                 value = value / rows
+        if output.requires_grad and not training:
+            came: list[bool] = []
+            self._undecided = value, rows, came
+            output.register_hook(Hook(note_return, came, False))  # type: ignore[no-untyped-call]
+        else:
+            self._file(value, rows, training=training)
+
+    def _decide(self) -> None:
+        """Count a loss in evaluation mode as one of training if a gradient came back to it."""
+        if self._undecided is not None:
+            value, rows, came = self._undecided
+            self._undecided = None
+            self._file(value, rows, training=bool(came))
+
+    def _file(self, value: Tensor, rows: int, *, training: bool) -> None:
         clock = self._clock
         if training:
             self._end_evaluation()
@@ -125,7 +143,7 @@ class Losses(Probe):
             self._marks.append(_Mark(clock.step, clock.epoch, rows, self._group, "train"))
         else:
             self._group += not self._evaluating
-            self._evaluating = True
+            self._evaluating = clock.evaluated = True
             mark = _Mark(clock.last_step, clock.epoch, rows, self._group, "validation")
             self._marks.append(mark)
         self._values.append(value)
@@ -152,10 +170,12 @@ class Losses(Probe):
 
     def after_update(self) -> None:
         """End an evaluation that is under way."""
+        self._decide()
         self._end_evaluation()
 
     def numbers(self) -> Iterable[Numbers]:
         """Return what was read since the last call; an evaluation under way ends with it."""
+        self._decide()
         self._end_evaluation()
         self._pack()
         packed, self._packed = self._packed, []
@@ -174,9 +194,8 @@ class Losses(Probe):
         return tuple(as_readings(self.numbers()))
 
     def facts(self) -> Mapping[str, Any]:
-        """Return the shape of what the loss was given as output, and if it is one of several."""
-        found: dict[str, Any] = {"output_shape": self.outputs} if self.outputs else {}
-        return found | ({"noisy_training_loss": True} if self._several else {})
+        """Return whether a training loss was one of several: not all of what is trained on."""
+        return {"noisy_training_loss": True} if self._several else {}
 
 
 def _grouped(marks: Sequence[_Mark], numbers: Sequence[float]) -> Iterator[Row]:

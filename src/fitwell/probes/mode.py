@@ -55,25 +55,17 @@ class Mode(Probe):
         made = (t for t in tensors_in(output) if t.requires_grad and not t.is_leaf)
         tensor = next(made, None)
         if tensor is not None:
-            tensor.register_hook(Returned(self._modes, module.training))  # type: ignore[no-untyped-call]
+            hook = Hook(note_return, self._modes, module.training)
+            tensor.register_hook(hook)  # type: ignore[no-untyped-call]
 
     def readings(self) -> Iterable[Reading]:
         """Return 1 or 0 for every pass that gradients came back to."""
         return tuple(_reading(mode, "train", 1) for mode in self._modes)
 
 
-@final
-class Returned:
-    """A hook on a tensor: notes that a gradient came back, and changes nothing of it."""
-
-    __torch_unserializable__ = True
-
-    def __init__(self, seen: list[bool], mode: bool) -> None:
-        self._seen, self._mode = seen, mode
-
-    def __call__(self, gradient: Tensor) -> None:
-        """Note the mode of the pass."""
-        self._seen.append(self._mode)
+def note_return(modes: list[bool], mode: bool, gradient: Tensor) -> None:
+    """Note, from a hook on a tensor, that a gradient came back to it."""
+    modes.append(mode)
 
 
 @final
@@ -111,6 +103,7 @@ class EvaluationMode(Probe):
     def _began(self, module: nn.Module, args: object) -> None:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
+        self._clock.evaluated = True
         step = self._clock.last_step
         mode, passes, at = self._stretches[-1] if self._stretches else (False, 0, step)
         if passes and mode == module.training and at == step:

@@ -15,6 +15,7 @@ from fitwell.anatomy import tensors_in
 from fitwell.interfaces import Probe, Reading
 from fitwell.probes.features import as_rows, wide
 from fitwell.probes.hooks import Hook
+from fitwell.probes.shift import Tallies
 from fitwell.records import Quantity
 
 _LARGEST = torch.finfo(torch.float32).max
@@ -32,6 +33,7 @@ class Pairs(Probe):
 
     Args:
         loss_fn: The loss module that the training loop calls with (output, target).
+        tallies: Accounts to add to: targets always, outputs in the first step alone.
         spending: Makes a context manager that stands around each reading, to time it.
     """
 
@@ -39,10 +41,13 @@ class Pairs(Probe):
         self,
         loss_fn: nn.Module,
         *,
+        tallies: Tallies | None = None,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._loss_fn = loss_fn
         self._spending = spending
+        self._tallies = tallies
+        self._steps = 0
         self._handle: RemovableHandle | None = None
         self._readings: list[Reading] = []
         self._facts: Mapping[str, Any] = {}
@@ -50,7 +55,7 @@ class Pairs(Probe):
     def __enter__(self) -> Self:
         self._readings = []
         hook = Hook(self._called)
-        self._handle = self._loss_fn.register_forward_pre_hook(hook, with_kwargs=True)
+        self._handle = self._loss_fn.register_forward_hook(hook, with_kwargs=True)
         return self
 
     def __exit__(
@@ -63,22 +68,30 @@ class Pairs(Probe):
             self._handle.remove()
             self._handle = None
 
-    def _called(self, module: nn.Module, args: object, kwargs: object) -> None:
+    def _called(self, module: nn.Module, args: object, kwargs: object, loss: object) -> None:
         given = list(tensors_in((args, kwargs)))[:2]
-        if len(given) < 2 or not given[0].requires_grad or not torch.is_grad_enabled():
+        if len(given) < 2 or not (isinstance(loss, Tensor) and loss.requires_grad):
             return
         output, target = given
         with self._spending():
-            self._facts = pair_facts(output, target)
+            self._facts = self._facts or pair_facts(output, target)
             ignored = getattr(module, "ignore_index", None)
             self._readings += pair_readings(output, target, ignored=ignored)
+            if self._tallies is not None and target.numel() and output.numel():
+                self._tallies.targets.add(target, ignored=ignored)
+                if self._steps == 0:
+                    self._tallies.outputs.add(output)
+
+    def after_update(self) -> None:
+        """Count the steps: only in the first one is the network untrained."""
+        self._steps += 1
 
     def readings(self) -> Iterable[Reading]:
         """Return the readings of every training loss of the step."""
         return tuple(self._readings)
 
     def facts(self) -> Mapping[str, Any]:
-        """Return the shapes of output and target, and of which kind the target is."""
+        """Return the shapes of output and target in the first step, and the kind of the target."""
         return self._facts
 
 

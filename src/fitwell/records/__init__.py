@@ -54,7 +54,7 @@ from fitwell.records.results import (
     study_to_dict,
 )
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
-from fitwell.records.watched import WatchedModel, WatchedProgram
+from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
 
 __all__ = [
     "CONDITIONS",
@@ -95,6 +95,7 @@ __all__ = [
     "PowerLaw",
     "PruneUnits",
     "Quantity",
+    "Recorded",
     "Remake",
     "RemedySpec",
     "Replace",

@@ -8,6 +8,31 @@ from typing import Any, final
 
 from fitwell.records.diagnosis import Diagnosis, worst_of
 from fitwell.records.findings import Finding, Severity
+from fitwell.records.trace import Trace
+
+
+@final
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of one network.
+
+    Args:
+        name: What the program calls it.
+        kind: Its class.
+        parameters: Number of its parameters.
+        optimizer: Class of what trained it.
+        steps: Optimizer steps that it made.
+        trace: What the probes recorded.
+        cost: Share of the run's time that watching took, in [0, 1].
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    optimizer: str
+    steps: int
+    trace: Trace
+    cost: float
 
 
 @final

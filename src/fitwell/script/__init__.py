@@ -2,7 +2,6 @@
 
 from fitwell.script.judging import judged, seen_to_train
 from fitwell.script.program import Ended, Program
-from fitwell.script.session import Recorded
 from fitwell.script.watcher import Watcher
 
-__all__ = ["Ended", "Program", "Recorded", "Watcher", "judged", "seen_to_train"]
+__all__ = ["Ended", "Program", "Watcher", "judged", "seen_to_train"]

@@ -33,6 +33,8 @@ LOSS_FUNCTIONS = {
 """Function of torch to the name that facts carry, and what it takes as output. The loss modules
 of torch call these functions: so a module is heard of too."""
 
+_IGNORING = ("cross_entropy", "nll_loss")
+
 _MARK = "fitwell.script"
 """Entry of a graph node's metadata: a node lives as long as its graph, and keeps nothing alive."""
 
@@ -49,6 +51,7 @@ class LossCall:
         value: Mean loss over the rows.
         rows: Rows of the batch.
         key: Mark of the loss in the graph; 0 if no gradient can flow from it.
+        ignored: Target that is left out, or None.
     """
 
     function: str
@@ -57,6 +60,7 @@ class LossCall:
     value: Tensor
     rows: int
     key: int
+    ignored: int | None
 
 
 class LossListener(Protocol):
@@ -145,7 +149,10 @@ def _told(
             return result
         if outputs.dim() and outputs.numel() and result.numel():
             value, key = _mean(result, outputs, kwargs), state.mark(result)
-            call = LossCall(name, outputs.detach(), targets.detach(), value, len(outputs), key)
+            ignored = kwargs.get("ignore_index", -100) if name in _IGNORING else None
+            call = LossCall(
+                name, outputs.detach(), targets.detach(), value, len(outputs), key, ignored
+            )
             listener.loss_computed(call)
         return result
 

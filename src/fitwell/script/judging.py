@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from fitwell.prescribe import diagnose
-from fitwell.records import WatchedModel, WatchedProgram
+from fitwell.records import Recorded, WatchedModel, WatchedProgram
 from fitwell.records.watched import unique_names
 from fitwell.script.program import Ended, Program
-from fitwell.script.session import Recorded
 
 
 def judged(

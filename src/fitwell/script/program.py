@@ -18,13 +18,13 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import final
 
-from fitwell.errors import BadInput
+from fitwell.errors import BadInput, ScriptRefused
 
 _OURS = str(Path(__file__).parent.parent)
 """Folder of this package: its frames are no part of a traceback."""
 
 
-CRASHED, INTERRUPTED = 1, 130
+CRASHED, REFUSED, INTERRUPTED = 1, 2, 130
 
 
 @final
@@ -36,11 +36,13 @@ class Ended:
         code: Its exit code; 130 if it was interrupted.
         error: The exception that ended it, or None.
         interrupted: Whether Ctrl-C ended it.
+        refused: Why it cannot run here, or "".
     """
 
     code: int
     error: BaseException | None = None
     interrupted: bool = False
+    refused: str = ""
 
 
 @final
@@ -92,6 +94,8 @@ class Program:
             return Ended(_code_of(stop))
         except KeyboardInterrupt as stop:
             return Ended(INTERRUPTED, stop, interrupted=True)
+        except ScriptRefused as error:
+            return Ended(REFUSED, error, refused=str(error))
         except BaseException as error:  # noqa: BLE001  # whatever ends a program is told, not hidden
             _print_error(error)
             return Ended(CRASHED, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -13,34 +12,9 @@ from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
 from fitwell.probes import Hook
-from fitwell.records import Trace
+from fitwell.records import Recorded
 from fitwell.script.functional import LOSS_FUNCTIONS, LossCall
-from fitwell.script.told_loss import ToldLoss
-from fitwell.watch import watch
-
-
-@final
-@dataclass(frozen=True)
-class Recorded:
-    """What was recorded of one network.
-
-    Args:
-        name: What the program calls it.
-        kind: Its class.
-        parameters: Number of its parameters.
-        optimizer: Class of what trained it.
-        steps: Optimizer steps that it made.
-        trace: What the probes recorded.
-        cost: Share of the run's time that watching took, in [0, 1].
-    """
-
-    name: str
-    kind: str
-    parameters: int
-    optimizer: str
-    steps: int
-    trace: Trace
-    cost: float
+from fitwell.watch import ToldLoss, watch
 
 
 @final
@@ -124,6 +98,7 @@ class Session:
             self.describe_loss(first.function, first.outputs)
         rows = sum(call.rows for call in calls)
         value = torch.stack([call.value * (call.rows / rows) for call in calls]).sum()
+        self.loss.ignore_index = first.ignored
         self.loss.tell(value, first.outputs, first.targets, training=True)
 
     def went_down_on(self, values: list[Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, final
 
@@ -16,10 +16,12 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from fitwell.records import Recorded
 from fitwell.script.functional import LossCall, losses_told, reached
+from fitwell.script.imports import keras_answered
 from fitwell.script.loading import Datasets, loaders_told
 from fitwell.script.roots import Candidates, name_in_program, unwrapped
-from fitwell.script.session import Recorded, Session
+from fitwell.script.session import Session
 
 _IDLE = 50
 """Steps of another network of the same class after which one that made none is let go of."""
@@ -37,10 +39,12 @@ class Watcher:
 
     Args:
         overhead: Share of the run's time that watching may take, in (0, 1].
+        say: Tells the user one line, where something of the script is answered by another.
     """
 
-    def __init__(self, overhead: float = 0.01) -> None:
-        self._overhead = overhead
+    def __init__(self, overhead: float = 0.01, *, say: Callable[[str], None] | None = None) -> None:
+        self._overhead, self._say = overhead, say or _silent
+        self._keras: Any = None
         self._process = os.getpid()
         self._waiting: dict[int, tuple[weakref.ref[Optimizer], Candidates]] = {}
         self._sessions: list[Session] = []
@@ -70,7 +74,19 @@ class Watcher:
             after = register_optimizer_step_post_hook(self._step_ended)
             stack.callback(after.remove)
             stack.callback(self._close)
+            stack.enter_context(
+                keras_answered(functools.partial(self._keras_loaded, stack), self._say)
+            )
             yield
+
+    def _keras_loaded(self, stack: ExitStack) -> Any:
+        """Watch what Keras trains, from here on; return what answers its older names."""
+        from fitwell.integrations.keras import Answers, KerasTrainings, older_spellings
+
+        self._keras = KerasTrainings(self._overhead, name_in_program)
+        stack.enter_context(older_spellings())
+        stack.enter_context(self._keras.watching())
+        return Answers()
 
     def failed(self, error: BaseException) -> None:
         """Note the exception that ended the program."""
@@ -80,13 +96,14 @@ class Watcher:
     @property
     def recorded(self) -> list[Recorded]:
         """What was recorded of each network, in the order in which they began to train."""
-        return [one for _, one in sorted(self._recorded, key=lambda pair: pair[0])]
+        found = [one for _, one in sorted(self._recorded, key=lambda pair: pair[0])]
+        return found + (self._keras.recorded if self._keras is not None else [])
 
     # What is heard of, one method an event.
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Look for the network that it trains."""
-        if self._elsewhere():
+        if self._elsewhere() or _is_of_keras(optimizer):
             return
         held = [p for group in optimizer.param_groups for p in group["params"]]
         reference = weakref.ref(optimizer)
@@ -147,7 +164,7 @@ class Watcher:
     # Optimizer steps.
 
     def _step_begins(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._elsewhere() or id(optimizer) in self._beside:
+        if self._elsewhere() or self._is_beside(optimizer):
             return
         self._resolve(optimizer)
         sessions = self._of.get(id(optimizer), [])
@@ -159,7 +176,7 @@ class Watcher:
             succeeded.stepped_with(optimizer, True, args, kwargs)
 
     def _step_ended(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._elsewhere() or id(optimizer) in self._beside:
+        if self._elsewhere() or self._is_beside(optimizer):
             return
         self._inside = None
         self._trained, self._values = [], []
@@ -175,6 +192,10 @@ class Watcher:
         self._order += 1
         if self._order % _IDLE == 0:
             self._let_go()
+
+    def _is_beside(self, optimizer: Optimizer) -> bool:
+        """Whether another optimizer counts the steps of the same network."""
+        return id(optimizer) in self._beside or _is_of_keras(optimizer)
 
     def _hand_over(self, sessions: list[Session]) -> None:
         """Tell the sessions of an optimizer of the losses that this step goes down on."""
@@ -269,6 +290,15 @@ class Watcher:
     def _elsewhere(self) -> bool:
         """Whether this is a worker process that the program forked."""
         return os.getpid() != self._process
+
+
+def _is_of_keras(optimizer: Optimizer) -> bool:
+    """Whether it makes the steps of a Keras optimizer, whose model is watched as one of Keras."""
+    return type(optimizer).__module__.startswith("fitwell.integrations.keras")
+
+
+def _silent(text: str) -> None:
+    """Tell nothing."""
 
 
 @contextmanager

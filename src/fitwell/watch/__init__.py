@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from fitwell.errors import BadInput, in_range, is_flag
 from fitwell.watch.session import Watch
+from fitwell.watch.told import ToldLoss
 
-__all__ = ["Watch", "watch"]
+__all__ = ["ToldLoss", "Watch", "watch"]
 
 
 def watch(

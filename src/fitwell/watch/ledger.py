@@ -16,7 +16,7 @@ from fitwell.records import Quantity, Row
 _SINGLES = 2048
 """Single tensors are joined into one vector from here on: a tensor takes some 500 bytes."""
 
-_FROM_GRADIENTS = (Quantity.GRADIENT_NORM, Quantity.UPDATE_NORM)
+_FROM_GRADIENTS = (Quantity.GRADIENT_NORM, Quantity.UPDATE_NORM, Quantity.UPDATE_COSINE)
 
 
 class _Entry(NamedTuple):

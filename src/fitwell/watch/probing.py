@@ -21,11 +21,16 @@ from fitwell.probes import (
     LearningRate,
     Losses,
     Mode,
+    Neighbors,
     Pairs,
+    Shift,
+    StatisticsDrift,
+    TimeGradients,
     Updates,
     Weights,
 )
 from fitwell.watch.run import Run
+from fitwell.watch.told import ToldLoss
 
 
 def for_run(run: Run) -> list[Probe]:
@@ -33,15 +38,29 @@ def for_run(run: Run) -> list[Probe]:
 
     Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
     """
-    probes: list[Probe] = [EvaluationMode(root, run.clock) for root in run.roots[:1]]
-    if isinstance(run.loss_fn, nn.Module):
-        probes.append(Losses(run.loss_fn, run.model, run.clock, spending=run.spending))
+    loss_fn = run.loss_fn if isinstance(run.loss_fn, nn.Module) else None
+    root = run.roots[0]
+    probes: list[Probe] = [
+        EvaluationMode(root, run.clock),
+        Shift(root, loss_fn, run.tallies, spending=run.spending),
+    ]
+    if loss_fn is not None:
+        told = isinstance(loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
+        trained = loss_fn if told else run.model
+        probes += [
+            Losses(loss_fn, trained, run.clock, spending=run.spending),
+            Neighbors(root, loss_fn),
+        ]
     return probes
 
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
-    probes: list[Probe] = [Mode(root) for root in run.roots[:1]]
+    probes: list[Probe] = [
+        Mode(run.roots[0]),
+        StatisticsDrift(run.model, spending=run.spending),
+        TimeGradients(run.model, clock=lambda: run.clock.step),
+    ]
     probes += [Carried(optimizer) for optimizer in run.optimizers]
     return probes
 
@@ -52,9 +71,10 @@ def for_batch(run: Run) -> list[Probe]:
     This changes little from step to step: they stand around the first sampled steps, and then
     around fewer and fewer of them.
     """
-    probes: list[Probe] = [Inputs(root, spending=run.spending) for root in run.roots[:1]]
+    tallies, spending = run.tallies, run.spending
+    probes: list[Probe] = [Inputs(run.roots[0], tally=tallies.inputs, spending=spending)]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Pairs(run.loss_fn, spending=run.spending))
+        probes.append(Pairs(run.loss_fn, tallies=tallies, spending=spending))
     return probes
 
 
@@ -85,5 +105,5 @@ def for_update(run: Run, layout: Layout, optimizer: torch.optim.Optimizer) -> li
         Gradientless(run.model, (optimizer,)),
     ]
     if run.updates:
-        probes.append(Updates(layout, keep=run.every_step))
+        probes.append(Updates(layout, clock=lambda: run.clock.step, keep=run.every_step))
     return probes

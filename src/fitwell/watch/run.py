@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.probes import Clock, Layout
+from fitwell.probes import Clock, Layout, Tallies
 from fitwell.records import LayerFact
 
 
@@ -30,6 +30,7 @@ class Run:
         updates: Whether to read how far each step moves the weights.
         layout: What the network's layers are; None before its first forward pass.
         layers: One fact a layer.
+        tallies: What training has shown of inputs, targets and first outputs.
         learned: Fields of :class:`fitwell.records.Facts` that probes have found out.
     """
 
@@ -42,7 +43,11 @@ class Run:
     updates: bool = True
     layout: Layout | None = None
     layers: tuple[LayerFact, ...] = ()
+    tallies: Tallies = field(init=False)
     learned: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tallies = Tallies.of(self.model)
 
     @property
     def roots(self) -> tuple[nn.Module, ...]:

@@ -190,6 +190,10 @@ class Sampler:
             for probe in self._standing:
                 if isinstance(probe, Losses):
                     probe.stride = self._budget.stride
+        if clock.evaluated or not clock.step:
+            with self._run.spending():
+                clock.evaluated = False
+                self.take_standing()
         clock.step += 1
         if clock.step >= self._budget.wake:
             with self._run.spending():

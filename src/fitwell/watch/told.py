@@ -17,6 +17,8 @@ class ToldLoss(nn.Module):
     """
 
     reduction = "mean"
+    ignore_index: int | None = None
+    """Target that the loss leaves out, where it has one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,11 +37,15 @@ class ToldLoss(nn.Module):
             value: The loss, a mean over the rows.
             outputs: What the network put out.
             targets: What it should have put out, if known.
-            training: Whether gradients flowed from this loss.
+            training: Whether the network is trained on this loss; ``self.training`` says so too.
         """
+        self.train(training)
         self._value = value.detach().clone().requires_grad_(training)
+        given = outputs.detach()
         with torch.set_grad_enabled(training):
+            if training and given.is_floating_point():
+                given.requires_grad_()
             if targets is None:
-                self(outputs.detach())
+                self(given)
             else:
-                self(outputs.detach(), targets.detach())
+                self(given, targets.detach())

@@ -1,0 +1,1 @@
+"""Other frameworks, each in one place."""

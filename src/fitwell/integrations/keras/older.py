@@ -1,0 +1,137 @@
+"""Modules, methods and backend functions that Keras had before version 3."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def _legacy_text(name: str) -> Any:
+    return _from("keras.src.legacy.preprocessing.text", name)
+
+
+def _image(name: str) -> Any:
+    return _from("keras.src.legacy.preprocessing.image", name, "keras.utils")
+
+
+def _sequence(name: str) -> Any:
+    return _from("keras.src.legacy.preprocessing.sequence", name, "keras.utils")
+
+
+def _backend(name: str) -> Any:
+    found = backend_functions().get(name)
+    return found if found is not None else _from("keras.backend", name)
+
+
+def _scikit_learn(name: str) -> Any:
+    wrapper = {"KerasClassifier": "SKLearnClassifier", "KerasRegressor": "SKLearnRegressor"}[name]
+    make = getattr(importlib.import_module("keras.wrappers"), wrapper)
+
+    def made(build_fn: Callable[..., Any], **kwargs: Any) -> Any:
+        return make(_Built(build_fn), fit_kwargs=kwargs)
+
+    return made
+
+
+class _Built:
+    """Makes a model, whatever the rows are."""
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._build = build
+
+    def __call__(self, rows: Any, targets: Any) -> Any:
+        return self._build()
+
+
+LEGACY: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+    {
+        "preprocessing.text": _legacy_text,
+        "preprocessing.image": _image,
+        "preprocessing.sequence": _sequence,
+        "backend": _backend,
+        "wrappers.scikit_learn": _scikit_learn,
+    }
+)
+"""Older module, as put together from several places: name to value."""
+
+
+def _from(module: str, name: str, other: str = "") -> Any:
+    for place in (module, other):
+        if place and hasattr(importlib.import_module(place), name):
+            return getattr(importlib.import_module(place), name)
+    raise AttributeError(f"Keras {keras.__version__} has no {name} in {module}")
+
+
+def backend_functions() -> dict[str, Any]:
+    """Return the functions of ``keras.backend`` that operations of Keras 3 answer."""
+
+    def over_axes(operation: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x, axis=None, keepdims=False: operation(x, axis=axis, keepdims=keepdims)
+
+    reductions = {name: over_axes(getattr(ops, name)) for name in ("mean", "sum", "max", "min")}
+    same = (
+        *("abs", "square", "sqrt", "log", "exp", "sign", "round", "clip", "maximum", "minimum"),
+        *("cast", "reshape", "transpose", "concatenate", "stack", "equal", "not_equal", "greater"),
+        *("less", "softmax", "relu", "sigmoid", "tanh", "shape", "argmax", "argmin", "squeeze"),
+    )
+    return {
+        **reductions,
+        **{name: getattr(ops, name) for name in same},
+        "pow": ops.power,
+        "dot": ops.matmul,
+        "flatten": ops.ravel,
+        "expand_dims": ops.expand_dims,
+        "int_shape": lambda x: tuple(x.shape),
+        "variable": keras.Variable,
+        "constant": ops.convert_to_tensor,
+        "binary_crossentropy": keras.losses.binary_crossentropy,
+        "categorical_crossentropy": keras.losses.categorical_crossentropy,
+        "set_image_dim_ordering": _set_image_order,
+        "image_dim_ordering": lambda: "tf",
+        "get_value": lambda x: np.asarray(keras.ops.convert_to_numpy(x)),
+        "set_value": lambda x, value: x.assign(value),
+    }
+
+
+def _set_image_order(order: str) -> None:
+    keras.config.set_image_data_format("channels_first" if order == "th" else "channels_last")
+
+
+def older_methods() -> dict[str, Callable[..., Any]]:
+    """Return the methods that models had."""
+
+    def predict_classes(self: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+        said = self.predict(x, batch_size=batch_size, verbose=verbose)
+        return said.argmax(-1) if said.shape[-1] > 1 else (said > 0.5).astype("int32")
+
+    def predict_proba(self: Any, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
+        return self.predict(x, batch_size=batch_size, verbose=verbose)
+
+    def fit_generator(self: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.fit(
+            generator, **_named(args, ("steps_per_epoch", "epochs", "verbose")), **kwargs
+        )
+
+    def evaluate_generator(self: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+        return self.evaluate(generator, steps=steps, **kwargs)
+
+    def predict_generator(self: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+        return self.predict(generator, steps=steps, **kwargs)
+
+    return {
+        "predict_classes": predict_classes,
+        "predict_proba": predict_proba,
+        "fit_generator": fit_generator,
+        "evaluate_generator": evaluate_generator,
+        "predict_generator": predict_generator,
+    }
+
+
+def _named(args: tuple[Any, ...], names: tuple[str, ...]) -> dict[str, Any]:
+    return dict(zip(names, args, strict=False))
