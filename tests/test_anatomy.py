@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from fitwell import anatomy
+from fitwell.anatomy.recorder import Producers
 from fitwell.errors import BadInput
 from fitwell.modules import Recurrent
 from fitwell.records import Role
@@ -478,3 +479,33 @@ def test_an_input_that_also_goes_around_the_normalisation_is_not_normalised():
             return self.a(self.norm(x)) + self.b(x)
 
     assert not anatomy.normalizes_input(anatomy.inspect(Around(), torch.randn(4, 6)))
+
+
+def test_a_recorded_pass_keeps_no_tensor_alive():
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.first = nn.Linear(6, 6), None
+
+        def forward(self, x):
+            hidden = self.layer(x)
+            self.first = ref(hidden)
+            del x
+            hidden = hidden.exp()
+            alive = self.first() is not None
+            return hidden, alive
+
+    model, x = Watched(), torch.randn(2, 6)
+    with torch.no_grad(), anatomy.Recorder(model) as recorder:
+        _, alive = model(x)
+    assert not alive
+    assert [node.inputs for node in recorder.anatomy().nodes] == [(-1,), (0,)]
+
+
+def test_what_is_known_of_a_tensor_goes_with_it():
+    producers, tensor, other = Producers(), torch.ones(2), torch.ones(2)
+    producers.note([tensor], 3)
+    producers.note([tensor], 4)
+    assert (producers.of(tensor), producers.of(other), len(producers)) == (4, -1, 1)
+    del tensor
+    assert len(producers) == 0, "another tensor may take its place in memory"

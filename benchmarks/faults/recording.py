@@ -8,7 +8,7 @@ import math
 import random
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -131,7 +131,7 @@ def record(
     healthy = [twin_of(case) for case in chosen if case.condition]
     every = {case.name: case for case in (*chosen, *healthy)}.values()
     jobs = [
-        (case.name, seed, str(path_of(case, seed, root)))
+        (case.name, seed, source_hash(case), str(path_of(case, seed, root)))
         for seed in range(seeds)
         for case in every
         if again or _stale(case, path_of(case, seed, root))
@@ -149,10 +149,11 @@ def _stale(case: Case, path: Path) -> bool:
         return f'"source": "{source_hash(case)}"' not in file.read(400)
 
 
-def _job(given: tuple[str, int, str]) -> str:
-    name, seed, path = given
+def _job(given: tuple[str, int, str, str]) -> str:
+    name, seed, source, path = given
     known = {case.name: case for case in (*all_cases(), *twins(all_cases()))}
     recorded = run(known[name], seed, watched="--" not in name)
+    recorded = replace(recorded, source=source)  # the file may have been edited meanwhile
     recorded.save(Path(path))
     numbers = "  ".join(f"{key} {value:.4g}" for key, value in recorded.outcome.items())
     finite = all(math.isfinite(value) for value in recorded.outcome.values())

@@ -113,6 +113,13 @@ def test_a_bounded_activation_elsewhere_than_before_the_loss_is_none():
     assert not found(seen("cross_entropy", "logits", output_activation="sigmoid", **LOGITS))
 
 
+def test_what_another_network_says_of_the_output_is_not_the_output():
+    judged = {"output_activation": "tanh", "low": -0.2, "high": 0.3, "steps": 3}
+    assert found(binary(**judged))
+    generator = LayerFact("last", "Linear", "output", 0, units=64)
+    assert not found(binary(layers=(generator,), **judged))
+
+
 def test_soft_targets_are_sound():
     soft = {"target_kind": "floats", "target_shape": (32, 3), "target_high": 0.9}
     assert not found(seen("cross_entropy", "logits", **soft, **LOGITS))

@@ -117,6 +117,14 @@ def test_weights_that_never_change_are_named_after_five_steps(steps, count):
         assert found(trace) == [("severe", ("layers.1",), ("unmoved",))]
 
 
+@pytest.mark.parametrize(("weights", "count"), [(1e3, 1), (1e6, 0)])
+def test_a_step_that_float32_cannot_show_is_no_step_that_is_missing(weights, count):
+    trace = run(still=("layers.1",), optimizer="SGD")
+    trace.add([Row(s, Quantity.LEARNING_RATE, 0.1) for s in range(6)])
+    trace.add([Row(s, Quantity.WEIGHT_NORM, weights, "layers.1") for s in range(6)])
+    assert len(found(trace)) == count
+
+
 def test_a_first_step_without_change_is_a_warm_up():
     trace = run(steps=5, still=("layers.1",))
     trace.add([Row(5, Quantity.UPDATE_NORM, 0.01, "layers.1")])

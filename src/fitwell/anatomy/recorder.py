@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,7 @@ class Recorder:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._nodes: list[Node] = []
-        self._producer: dict[int, int] = {}
+        self._producer = Producers()
         self._from_parameters: dict[int, tuple[str, ...]] = {}
         self._buffers: set[int] = set()
         self._alive: list[object] = []
@@ -122,7 +123,7 @@ class Recorder:
         output has none.
         """
         tensors = sorted(tensors_in(output), key=lambda t: min(t.dim(), 2), reverse=True)
-        made = [self._producer[id(t)] for t in tensors if id(t) in self._producer]
+        made = [self._producer.of(t) for t in tensors if self._producer.of(t) >= 0]
         self._ends = tuple(dict.fromkeys(made))
 
     def module_entered(self, name: str, opaque: bool) -> None:
@@ -162,7 +163,7 @@ class Recorder:
             self._alive.append(output)
             self._from_parameters.update({id(t): tuple(used) for t in results})
             return
-        sources = len({self._producer.get(id(t), -1) for t in fed})
+        sources = len({self._producer.of(t) for t in fed})
         role = function_role(slug, sources, bool(used))
         owner = used[0].rpartition(".")[0] if role in (Role.LAYER, Role.RECURRENT) else None
         calling, calls = self._running[-1]
@@ -176,7 +177,7 @@ class Recorder:
 
     def _is_kept(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter or a buffer, and neither input nor computed from it."""
-        buffer = id(tensor) in self._buffers and id(tensor) not in self._producer
+        buffer = id(tensor) in self._buffers and self._producer.of(tensor) < 0
         return buffer or id(tensor) in self._from_parameters
 
     def _add(
@@ -193,7 +194,7 @@ class Recorder:
     ) -> None:
         taken = [t for t in tensors_in(given) if not self._is_kept(t)]
         results = list(tensors_in(output))
-        inputs = tuple(dict.fromkeys(self._producer.get(id(t), -1) for t in taken))
+        inputs = tuple(dict.fromkeys(self._producer.of(t) for t in taken))
         key = (path, kind)
         node = Node(
             index=len(self._nodes),
@@ -212,8 +213,51 @@ class Recorder:
         )
         self._count[key] = node.call + 1
         self._nodes.append(node)
-        self._alive += [given, output]
-        self._producer.update({id(t): node.index for t in results})
+        self._producer.note(results, node.index)
+
+
+@final
+class Producers:
+    """Which node put out a tensor, for as long as the tensor lives.
+
+    Tensors are known by their identity, which another one may take after them: so an entry goes
+    with its tensor. None is kept alive: a recorded pass needs no more memory than any other.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, int] = {}
+        self._watched: dict[int, ref[Tensor]] = {}
+
+    def of(self, tensor: Tensor) -> int:
+        """Return the index of the node; -1 if none did."""
+        return self._nodes.get(id(tensor), -1)
+
+    def note(self, tensors: Iterable[Tensor], node: int) -> None:
+        """Note that a node put out these tensors."""
+        for tensor in tensors:
+            key = id(tensor)
+            self._nodes[key] = node
+            self._watched[key] = ref(tensor, _Gone(key, self._nodes, self._watched))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._nodes.clear()
+        self._watched.clear()
+
+
+@final
+class _Gone:
+    """Callback of a weak reference: drops what was kept of a tensor."""
+
+    def __init__(self, key: int, *kept: dict[int, Any]) -> None:
+        self._key, self._kept = key, kept
+
+    def __call__(self, reference: object) -> None:
+        for entries in self._kept:
+            entries.pop(self._key, None)
 
 
 class _Enter:

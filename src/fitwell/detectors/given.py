@@ -109,7 +109,7 @@ def given(trace: Trace) -> Given:
         kind=loss_kind(facts.loss),
         name=facts.loss,
         expects=facts.loss_expects,
-        activation=facts.output_activation,
+        activation=facts.output_activation if _is_output_of_network(trace) else "",
         units=_units(facts.output_shape, facts.loss),
         low=_least(_values(trace, Quantity.OUTPUT_MIN)),
         high=_most(_values(trace, Quantity.OUTPUT_MAX)),
@@ -125,6 +125,21 @@ def given(trace: Trace) -> Given:
         left=math.nan if left is None else left,
         error=facts.error,
     )
+
+
+def _is_output_of_network(trace: Trace) -> bool:
+    """Whether the loss can have been given what the network put out.
+
+    The generator of a GAN ends with an activation of its own, and the loss is given what another
+    network says of it. A transposed convolution's units are not the first axis of its weights, so
+    that it is believed; so is what is not known.
+    """
+    heads = [layer for layer in trace.facts.layers if layer.role == "output" and layer.units]
+    shape = trace.facts.output_shape
+    if not shape or not heads or any("ranspose" in layer.kind for layer in heads):
+        return True
+    values = math.prod(shape[1:])
+    return any(layer.units in shape[1:] or values % layer.units == 0 for layer in heads)
 
 
 def _values(trace: Trace, quantity: Quantity) -> list[float]:

@@ -26,9 +26,10 @@ class UntrainedParameters(Detector):
     - *cut off*: an optimizer holds them, and in no step that was looked at did they get a gradient,
       though their layer runs: a ``detach()``, ``torch.no_grad()``, ``.data`` or a step through
       numpy stands between them and the loss;
-    - *unmoved*: they get a gradient, and in at least ``min_steps`` sampled steps none of them ever
-      changed: a learning rate of 0, an optimizer of another copy of the network, updates that
-      half-precision rounds away;
+    - *unmoved*: they get a gradient that could move them, and in at least ``min_steps`` sampled
+      steps none of them ever changed: a learning rate of 0, an optimizer of another copy of the
+      network, updates that half precision rounds away. A gradient whose step would be less than
+      ``min_push`` of the weights is what vanished, not the step: float32 holds seven digits;
     - *everything frozen*: no layer requires a gradient at all.
 
     Parameters that require no gradient were frozen on purpose. An expert or a head that gets a
@@ -44,6 +45,7 @@ class UntrainedParameters(Detector):
     Args:
         min_steps: Least number of sampled steps without any change; at least 2. A warm-up from 0
             leaves the first one without.
+        min_push: Least ratio of a step to the weights that float32 is sure to show, in (0, 1].
 
     Raises:
         ThresholdError: If an argument is out of range.
@@ -51,9 +53,11 @@ class UntrainedParameters(Detector):
 
     condition: ClassVar[str] = "untrained_parameters"
     min_steps: int = 5
+    min_push: float = 1e-6
 
     def __post_init__(self) -> None:
         in_range("min_steps", self.min_steps, 2, float("inf"))
+        in_range("min_push", self.min_push, 0, 1, open_low=True)
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no layer was seen."""
@@ -95,15 +99,21 @@ class UntrainedParameters(Detector):
 
     def _unmoved(self, trace: Trace) -> Iterator[str]:
         updates: dict[str, list[float]] = {}
-        pulled: Counter[str] = Counter()
+        gradients: dict[str, list[float]] = {}
+        weights: dict[str, float] = {}
         for row in trace:
-            if row.quantity == Quantity.UPDATE_NORM and row.module:
+            if row.quantity == Quantity.UPDATE_NORM:
                 updates.setdefault(row.module, []).append(row.value)
-            elif row.quantity == Quantity.GRADIENT_NORM and row.module and row.value > 0:
-                pulled[row.module] += 1
+            elif row.quantity == Quantity.GRADIENT_NORM:
+                gradients.setdefault(row.module, []).append(row.value)
+            elif row.quantity == Quantity.WEIGHT_NORM:
+                weights.setdefault(row.module, row.value)
+        rate = _rate(trace)
         for layer in trace.facts.layers:
             seen = updates.get(layer.name, [])
-            enough = len(seen) >= self.min_steps and pulled[layer.name] >= self.min_steps
+            least = self.min_push * weights.get(layer.name, 0.0)
+            pulled = sum(1 for g in gradients.get(layer.name, []) if g > 0 and rate * g >= least)
+            enough = len(seen) >= self.min_steps and pulled >= self.min_steps
             if layer.trainable and layer.in_optimizer and enough and not any(seen):
                 yield layer.name
 
@@ -169,6 +179,12 @@ class UntrainedParameters(Detector):
             ),
             phrase=f"the weights of {_listed(names)} never change",
         )
+
+
+def _rate(trace: Trace) -> float:
+    """Return what a gradient is multiplied by in a step; 1 where steps do not grow with it."""
+    rates = [value for _, value in trace.series(Quantity.LEARNING_RATE) if value > 0]
+    return max(rates, default=1.0) if trace.facts.optimizer == "SGD" else 1.0
 
 
 def _all_frozen(trace: Trace) -> bool:

@@ -26,8 +26,8 @@ class Updates(Probe):
 
     It copies the trainable parameters before the update and subtracts them after it: on sampled
     steps only, since that takes the memory of one more set of weights. Where the step before was
-    sampled too, the cosine of the two changes is read, of all weights together; of a network with
-    more than a million of them, over a million that are evenly spaced.
+    sampled too, the cosine of the two changes is read, of all weights together; of a large network,
+    over some 65,000 that are evenly spaced.
 
     Args:
         layout: Which weights belong to which layer.

@@ -23,6 +23,7 @@ from fitwell.probes import (
     Mode,
     Neighbors,
     Pairs,
+    Rarely,
     Shift,
     StatisticsDrift,
     TimeGradients,
@@ -56,25 +57,17 @@ def for_run(run: Run) -> list[Probe]:
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
+    root = run.roots[0]
     probes: list[Probe] = [
-        Mode(run.roots[0]),
-        StatisticsDrift(run.model, spending=run.spending),
+        Mode(root),
         TimeGradients(run.model, clock=lambda: run.clock.step),
+        Rarely(Inputs(root, tally=run.tallies.inputs, spending=run.spending)),
+        Rarely(StatisticsDrift(run.model, spending=run.spending)),
+        *(Rarely(Carried(optimizer)) for optimizer in run.optimizers),
     ]
-    probes += [Carried(optimizer) for optimizer in run.optimizers]
-    return probes
-
-
-def for_batch(run: Run) -> list[Probe]:
-    """Return the probes of what is fed in, and of what the loss is given.
-
-    This changes little from step to step: they stand around the first sampled steps, and then
-    around fewer and fewer of them.
-    """
-    tallies, spending = run.tallies, run.spending
-    probes: list[Probe] = [Inputs(run.roots[0], tally=tallies.inputs, spending=spending)]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Pairs(run.loss_fn, tallies=tallies, spending=spending))
+        pairs = Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending)
+        probes.append(Rarely(pairs))
     return probes
 
 

@@ -16,9 +16,6 @@ from fitwell.watch.layers import Layers, held_by
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.run import Run
 
-_RARER = 4 / 3
-"""Ratio of the numbers of the sampled steps in which what is fed in is looked at again."""
-
 
 @final
 class Sampler:
@@ -41,11 +38,9 @@ class Sampler:
         self._layers = Layers(run)
         self._standing = probing.for_run(run)
         self._around_step = probing.for_step(run)
-        self._around_batch = probing.for_batch(run)
         self._around_forward = probing.for_forward(run)
         self._at_update: dict[int, tuple[list[Probe], list[Probe]]] = {}
         self._level = Level.NOTHING
-        self._sampled = self._look_again = 0
         self._entered: list[Probe] = []
         self._updating: list[Probe] = []
         self._stepped: set[int] = set()
@@ -85,10 +80,6 @@ class Sampler:
         if self._level != Level.EVERYTHING:
             return
         self._entered = list(self._around_step)
-        if self._sampled >= self._look_again:
-            self._entered += self._around_batch
-            self._look_again = max(self._sampled + 1, int(_RARER * self._sampled))
-        self._sampled += 1
         for probe in self._entered:
             self._this_step.enter_context(probe)
         for root in self._run.roots:
