@@ -47,12 +47,10 @@ def train(
     batch: int = 32,
     epochs: int = 5,
     momentum: float = 0.9,
-    repeated: int = 1,
 ) -> dict[str, float]:
     """The same loop for all of them."""
     x, y = data.table("digits")
-    x = (x / 16).repeat(1, repeated)
-    (x, y), validation = data.split((x, y), rows, 500, lab.seed)
+    (x, y), validation = data.split((x / 16, y), rows, 500, lab.seed)
     optimizer: Any = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
     loss_fn: Any = nn.CrossEntropyLoss()
     model, optimizer, loss_fn = lab.prepare(model, optimizer, loss_fn, x[:batch])
@@ -98,9 +96,9 @@ def peers_mlp(
 
 @program("recurrent", "classification", split="held-out")
 def peers_rnn(
-    lab: Lab, *, gain: float = 1.0, rate: float = 0.02, repeated: int = 1
+    lab: Lab, *, gain: float = 1.0, rate: float = 0.03, epochs: int = 9
 ) -> dict[str, float]:
-    return train(lab, RowReader(gain), rate, repeated=repeated)
+    return train(lab, RowReader(gain), rate, epochs=epochs)
 
 
 CASES = (
