@@ -14,6 +14,7 @@ from fitwell.probes.membership import Membership
 from fitwell.probes.mode import EvaluationMode, Mode
 from fitwell.probes.neighbors import Neighbors
 from fitwell.probes.pairs import Pairs
+from fitwell.probes.rarely import Rarely
 from fitwell.probes.shift import Shift, Tallies
 from fitwell.probes.time_gradients import TimeGradients
 from fitwell.probes.updates import Updates
@@ -38,6 +39,7 @@ __all__ = [
     "Mode",
     "Neighbors",
     "Pairs",
+    "Rarely",
     "Shift",
     "StatisticsDrift",
     "Tallies",

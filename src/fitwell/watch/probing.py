@@ -22,6 +22,7 @@ from fitwell.probes import (
     Mode,
     Neighbors,
     Pairs,
+    Rarely,
     Shift,
     StatisticsDrift,
     TimeGradients,
@@ -51,14 +52,15 @@ def for_run(run: Run) -> list[Probe]:
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
     probes: list[Probe] = [
-        Inputs(run.model, tally=run.tallies.inputs, spending=run.spending),
         Mode(run.model),
-        StatisticsDrift(run.model, spending=run.spending),
         TimeGradients(run.model, clock=lambda: run.step),
+        Rarely(Inputs(run.model, tally=run.tallies.inputs, spending=run.spending)),
+        Rarely(StatisticsDrift(run.model, spending=run.spending)),
+        *(Rarely(Carried(optimizer)) for optimizer in run.optimizers),
     ]
-    probes += [Carried(optimizer) for optimizer in run.optimizers]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending))
+        pairs = Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending)
+        probes.append(Rarely(pairs))
     return probes
 
 
