@@ -134,6 +134,11 @@ class TestLearningRateTooLow(DetectorContract):
 
 @pytest.mark.parametrize(("update", "found"), [(2.9e-4, 1), (3.1e-4, 0)])
 def test_a_step_is_tiny_below_three_ten_thousandths(update, found):
+    assert len(list(LearningRateTooLow().detect(run([1.0] + [0.8] * 199, update)))) == found
+
+
+@pytest.mark.parametrize(("update", "found"), [(8.9e-4, 1), (9.1e-4, 0)])
+def test_and_below_nine_ten_thousandths_where_nothing_was_learned(update, found):
     assert len(list(LearningRateTooLow().detect(run(FLAT, update)))) == found
 
 
@@ -157,8 +162,14 @@ def test_a_rate_lowered_at_the_end_of_a_good_run_is_sound():
 
 
 def test_small_steps_near_what_can_be_attained_are_sound():
-    trace = run([0.8] * 200, 1e-5, disagreement=0.75)
+    trace = run([0.8] * 200, 2.9e-4, disagreement=0.75)
     assert not list(LearningRateTooLow().detect(trace))
+    assert list(LearningRateTooLow().detect(run([0.8] * 200, 1e-5, disagreement=0.75)))
+
+
+def test_tokens_have_no_nearness():
+    near = run([0.8] * 200, 2.9e-4, disagreement=0.75, input_kind="tokens")
+    assert list(LearningRateTooLow().detect(near))
 
 
 def test_without_updates_a_straight_slow_fall_is_mild():

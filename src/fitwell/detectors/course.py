@@ -143,8 +143,11 @@ def attainable(trace: Trace) -> float | None:
     numbers, the disagreement of neighbours is that floor, as a share of the variance. For classes
     a share d of disagreeing neighbours is what labels drawn anew with probability 1 - sqrt(1 - d)
     would give, and the floor is the cross entropy of the best guess under such labels. Both are
-    upper bounds of the true floor, since the nearest row is never the same row.
+    upper bounds of the true floor, since the nearest row is never the same row. The numbers of
+    words and letters have no nearness: for tokens it is None.
     """
+    if trace.facts.input_kind == "tokens":
+        return None
     values = [v for _, v in trace.series(Quantity.NEIGHBOR_DISAGREEMENT) if math.isfinite(v)]
     if not values:
         return None

@@ -241,8 +241,8 @@ class NotLearning(Detector):
         floor = attainable(trace)
         hopeless = floor is not None and floor >= self.max_disagreement
         why = (
-            "near rows carry different targets: they belong to other rows, or the inputs are blank or "
-            "hold nothing of them."
+            "near rows carry different targets: those of other rows, or the inputs hold nothing of "
+            "them."
             if hopeless
             else "the network says nearly the same of every row."
             if constant

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.course import Course, attainable, course, made_targets, output_variety
+from fitwell.detectors.curves import curve, reference_loss
 from fitwell.detectors.steps import EARLY_STEPS, decaying, first_sensitivity, relative_updates
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -17,6 +19,14 @@ from fitwell.records import Finding, Quantity, Severity, Trace
 _LARGE = 5e-3
 """Median relative change of the weights in a step, late in a run, that is still large. Healthy runs
 of SGD, Adam and RMSprop ended between 1e-4 and 1e-2."""
+
+
+_FAR = 0.5
+"""A classifier that rests here, under large steps after a huge one, is kept from learning: healthy
+heads on frozen layers rest below 0.2 of a constant guess's loss, however large their steps."""
+
+_JUMP = 1.3
+"""Ratio of one evaluation's loss to the one before: the rows are the same, so it is no noise."""
 
 
 class _Outcome(NamedTuple):
@@ -57,7 +67,8 @@ class LearningRateTooHigh(Detector):
     bounce: they turn back on one another (cosine below ``min_cosine``) while still large; or the
     outputs told the rows apart at first, and no longer do, although the weights are as large: the
     steps threw the units to where they are dead. After a too large first step it is also enough
-    that the loss rises again while the steps of the second half stay large. A
+    that the loss, or validation's, rises again, or that a classifier's rests far from zero, while
+    the steps of the second half stay large. A
     divergence or a relapse needs no such proof if nothing else explains it: gradients descend, so
     a loss that climbs far above its start does so because the steps overshoot (Goodfellow et al.).
 
@@ -162,9 +173,14 @@ class LearningRateTooHigh(Detector):
             return _Outcome("it jumped up at once and has not recovered", "moderate", early)
         if floor is not None and run.left >= floor + self.margin:
             return _Outcome("it stays far above what the data allow", "moderate", early)
+        if not large or steps.late < _LARGE:
+            return None
         rises = run.left >= max(1.2 * run.best, run.best + max(0.03, 4 * run.error))
-        if large and rises and steps.late >= _LARGE:
+        if rises or _validation_jumps(trace):
             return _Outcome("it rises again while its steps are large", "moderate", early)
+        rests = -run.trend()[0] < run.left / 10 and run.left >= _FAR
+        if rests and (trace.facts.classes or "cross_entropy" in trace.facts.loss):
+            return _Outcome("it no longer falls while its steps are large", "moderate", early)
         return None
 
     def _finding(self, run: Course, steps: _Steps, outcome: _Outcome) -> Finding:
@@ -207,6 +223,14 @@ def _knows_frequencies_only(trace: Trace, run: Course) -> bool:
     variety = output_variety(trace)
     classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
     return bool(classes) and variety is not None and variety[1] <= 0.03 and run.left >= 0.5
+
+
+def _validation_jumps(trace: Trace) -> bool:
+    """Whether the validation loss jumps up between two evaluations, and ends above a tenth."""
+    reference = reference_loss(trace) or 1.0
+    levels = [v / reference for _, v in curve(trace, "validation")]
+    jumps = [b - a for a, b in pairwise(levels) if b > max(_JUMP * a, a + 0.05)]
+    return bool(jumps) and levels[-1] >= 0.1
 
 
 def _collapsed(trace: Trace) -> bool:

@@ -14,6 +14,9 @@ from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
 
+_UNMOVED = 0.9
+"""Where so much of the loss is left, three times as large a step is still counted as tiny."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class LearningRateTooLow(Detector):
 
     Definition: at the end the training loss still lies above ``min_remaining`` of its reference
     (a constant guess, or its own start if that is less), further than ``margin`` above what near
-    rows show to be attainable, and
+    rows show to be attainable (or the weights have not even moved by a quarter of ``max_travel``),
+    and
 
     - where updates were recorded: all steps of the run together could have moved the weights by
       less than ``max_travel`` of their size, each by less than ``max_update``, although most
@@ -41,7 +45,8 @@ class LearningRateTooLow(Detector):
     Args:
         max_travel: Largest distance that counts as next to nothing. Healthy runs travelled 0.6 and
             more, rates 100 times too low 0.002 to 0.06.
-        max_update: Largest relative change in one step that counts as tiny. The common advice is
+        max_update: Largest relative change in one step that counts as tiny; three times as much
+            where nine tenths of the loss are left. The common advice is
             about 1e-3 (Karpathy); SGD without momentum learns with 5e-4.
         min_remaining: Least share of the loss that is left.
         margin: Least distance to what is attainable, in the same unit.
@@ -80,22 +85,20 @@ class LearningRateTooLow(Detector):
         run = course(trace)
         if run is None or run.broke is not None or run.span + 1 < self.min_steps:
             return ()
-        start = min(1.0, run.levels[0])
-        floor = attainable(trace)
-        far = run.left - (floor or 0.0) >= self.margin
-        if run.left < self.min_remaining * start or not far:
+        if run.left < self.min_remaining * min(1.0, run.levels[0]):
             return ()
         found = relative_updates(trace)
+        far = run.left - (attainable(trace) or 0.0) >= self.margin
         if not found:
-            return self._from_losses(trace, run)
+            return self._from_losses(trace, run) if far else ()
         update = median([value for _, value, _ in found])
-        sound = share_moved_by_gradients(trace)
         travel = travelled(trace) or 0.0
-        if update > self.max_update or travel > self.max_travel or update == 0:
+        sound = share_moved_by_gradients(trace)
+        if update == 0 or (sound is not None and sound < 0.5):
             return ()
-        if sound is not None and sound < 0.5:
-            return ()
-        return (self._finding(trace, run, update=update, travel=travel),)
+        tiny = update <= (self.max_update if run.left < _UNMOVED else 3 * self.max_update)
+        near = travel <= self.max_travel and (far or travel <= self.max_travel / 4)
+        return (self._finding(trace, run, update=update, travel=travel),) if tiny and near else ()
 
     def _from_losses(self, trace: Trace, run: Course) -> Iterable[Finding]:
         if len(run.levels) < 8 or run.left < 0.7 * run.levels[0]:

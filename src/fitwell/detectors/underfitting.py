@@ -157,7 +157,7 @@ class Underfitting(Detector):
         if rest.falling and not reasons:
             severity, why = "mild", "it still falls, so the run is too short or too slow."
             advice = "Train for more steps."
-        elif noisy:
+        elif noisy and not reasons:
             severity = "mild"
             why = "near rows carry different targets, so little more can be learned from them."
         elif not why:
