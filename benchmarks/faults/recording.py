@@ -124,24 +124,29 @@ def twins(cases: Iterable[Case]) -> list[Case]:
 
 
 def record(
-    cases: Iterable[Case], *, seeds: int = SEEDS, again: bool = False, root: Path = TRACES
+    cases: Iterable[Case],
+    *,
+    seeds: int = SEEDS,
+    again: bool = False,
+    with_twins: bool = True,
+    root: Path = TRACES,
 ) -> Iterator[str]:
-    """Run what is not recorded yet; yield a line a run."""
+    """Run what is not recorded yet, and the repaired twins; yield a line a run."""
     chosen = list(cases)
-    healthy = [twin_of(case) for case in chosen if case.condition]
+    healthy = [twin_of(case) for case in chosen if case.condition and with_twins]
     every = {case.name: case for case in (*chosen, *healthy)}.values()
     jobs = [
         (case.name, seed, source_hash(case), str(path_of(case, seed, root)))
         for seed in range(seeds)
         for case in every
-        if again or _stale(case, path_of(case, seed, root))
+        if again or is_stale(case, path_of(case, seed, root))
     ]
     with get_context("spawn").Pool(PROCESSES) as pool:
         for done, line in enumerate(pool.imap_unordered(_job, jobs), 1):
             yield f"{done}/{len(jobs)} {line}"
 
 
-def _stale(case: Case, path: Path) -> bool:
+def is_stale(case: Case, path: Path) -> bool:
     """Whether the file is missing or of other code; only the head of the file is read."""
     if not path.exists():
         return True
