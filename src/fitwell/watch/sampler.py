@@ -8,9 +8,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.anatomy import Recorder, network_facts
+from fitwell.anatomy import Recorder, looped, network_facts
 from fitwell.interfaces import Probe, Reading
-from fitwell.probes import Activations, Gradients, Hook, layout_of
+from fitwell.probes import Activations, Gradients, Hook, TimeGradients, layout_of
 from fitwell.records import Quantity
 from fitwell.watch import probing
 from fitwell.watch.budget import Budget
@@ -114,6 +114,9 @@ class Sampler:
         run.layout, run.layers = layout_of(run.model, anatomy, run.optimizers[0])
         if anatomy is not None:
             run.learned.update(network_facts(run.model, anatomy))
+            for probe in self._around_step:
+                if isinstance(probe, TimeGradients):
+                    probe.looped = looped(anatomy)
         self._recorder = None
         for probe in self._around_forward:
             if isinstance(probe, Activations):
