@@ -2,6 +2,7 @@
 
 from fitwell.probes.activations import SATURATED_BEYOND, ZERO_SIDED, Activations
 from fitwell.probes.carried import Carried
+from fitwell.probes.clock import Clock
 from fitwell.probes.drift import StatisticsDrift
 from fitwell.probes.gradientless import Gradientless
 from fitwell.probes.gradients import Gradients
@@ -25,6 +26,7 @@ __all__ = [
     "ZERO_SIDED",
     "Activations",
     "Carried",
+    "Clock",
     "EvaluationMode",
     "Gradientless",
     "Gradients",

@@ -137,7 +137,9 @@ class TimeGradients(Probe):
                 none = next(sizes[0] for sizes in steps if sizes).new_zeros(())
                 sums = [torch.stack(sizes).sum().sqrt() if sizes else none for sizes in steps]
                 found += _told(name, torch.stack(sums))
-        self._readings = found
+        # Where several optimizers step, the first one's weights are still those of the step.
+        self._calls, self._stepped = {}, {}
+        self._readings += found
 
     def readings(self) -> Iterable[Reading]:
         """Return one reading a recurrent layer and time step; ``call`` is the time step."""
