@@ -17,7 +17,11 @@ T_975 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
 """Quantiles of Student's t for so many pairs."""
 
 WORST = 1e6
-"""What a loss that is not finite counts as, relative to nothing: worse than any."""
+"""What a loss that is not finite counts as: worse than any."""
+
+MOST = 3.0
+"""A loss 20 times as large, or more, counts as this: one run that diverged further than the others
+is no reason to doubt them."""
 
 
 @final
@@ -31,7 +35,7 @@ class Proof:
         sick: Its mean with the fault.
         repaired: Its mean without.
         harm: Mean of the paired differences, positive if the fault harms: natural logarithms of
-            losses, accuracies as they are.
+            losses, at most :data:`MOST`; accuracies as they are.
         low: Lower end of its 95 % interval.
         pairs: Number of pairs.
     """
@@ -78,5 +82,6 @@ def _number(outcome: Mapping[str, float], name: str) -> float:
 
 def _harm(sick: float, repaired: float, name: str) -> float:
     if name.endswith("loss"):
-        return math.log(max(sick, 1e-9)) - math.log(max(repaired, 1e-9))
+        ratio = math.log(max(sick, 1e-9)) - math.log(max(repaired, 1e-9))
+        return max(-MOST, min(MOST, ratio))
     return repaired - sick

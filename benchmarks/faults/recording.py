@@ -8,7 +8,7 @@ import math
 import random
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -124,24 +124,29 @@ def twins(cases: Iterable[Case]) -> list[Case]:
 
 
 def record(
-    cases: Iterable[Case], *, seeds: int = SEEDS, again: bool = False, root: Path = TRACES
+    cases: Iterable[Case],
+    *,
+    seeds: int = SEEDS,
+    again: bool = False,
+    with_twins: bool = True,
+    root: Path = TRACES,
 ) -> Iterator[str]:
-    """Run what is not recorded yet; yield a line a run."""
+    """Run what is not recorded yet, and the repaired twins; yield a line a run."""
     chosen = list(cases)
-    healthy = [twin_of(case) for case in chosen if case.condition]
+    healthy = [twin_of(case) for case in chosen if case.condition and with_twins]
     every = {case.name: case for case in (*chosen, *healthy)}.values()
     jobs = [
-        (case.name, seed, str(path_of(case, seed, root)))
+        (case.name, seed, source_hash(case), str(path_of(case, seed, root)))
         for seed in range(seeds)
         for case in every
-        if again or _stale(case, path_of(case, seed, root))
+        if again or is_stale(case, path_of(case, seed, root))
     ]
     with get_context("spawn").Pool(PROCESSES) as pool:
         for done, line in enumerate(pool.imap_unordered(_job, jobs), 1):
             yield f"{done}/{len(jobs)} {line}"
 
 
-def _stale(case: Case, path: Path) -> bool:
+def is_stale(case: Case, path: Path) -> bool:
     """Whether the file is missing or of other code; only the head of the file is read."""
     if not path.exists():
         return True
@@ -149,10 +154,11 @@ def _stale(case: Case, path: Path) -> bool:
         return f'"source": "{source_hash(case)}"' not in file.read(400)
 
 
-def _job(given: tuple[str, int, str]) -> str:
-    name, seed, path = given
+def _job(given: tuple[str, int, str, str]) -> str:
+    name, seed, source, path = given
     known = {case.name: case for case in (*all_cases(), *twins(all_cases()))}
     recorded = run(known[name], seed, watched="--" not in name)
+    recorded = replace(recorded, source=source)  # the file may have been edited meanwhile
     recorded.save(Path(path))
     numbers = "  ".join(f"{key} {value:.4g}" for key, value in recorded.outcome.items())
     finite = all(math.isfinite(value) for value in recorded.outcome.values())

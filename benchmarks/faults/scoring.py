@@ -79,12 +79,16 @@ class Judged:
         return bool(self.alarms) and self.alarms[0].condition in case.causes
 
     def layers_right(self, case: Case) -> bool:
-        """Whether at least half the named layers are faulty, and half the faulty ones named."""
-        right = self.right(case)
-        if right is None:
-            return False
-        both = len(set(right.layers) & set(case.layers))
-        return 2 * both >= max(len(set(right.layers)), len(set(case.layers)))
+        """Whether half the layers that a right finding names are faulty, and it names half of them.
+
+        Where several conditions are right, one of their findings is enough.
+        """
+        return any(
+            2 * len(set(said.layers) & set(case.layers))
+            >= max(len(set(said.layers)), len(set(case.layers)))
+            for said in self.alarms
+            if said.condition in case.causes
+        )
 
 
 def judge(trace: Trace) -> tuple[Said, ...]:

@@ -23,7 +23,17 @@ from typing import (
     final,
 )
 
-from fitwell.records import Anatomy, Capacity, Edit, Finding, Quantity, Remake, RemedySpec, Trace
+from fitwell.records import (
+    Anatomy,
+    Capacity,
+    Edit,
+    Finding,
+    Quantity,
+    Remake,
+    RemedySpec,
+    Row,
+    Trace,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -47,6 +57,24 @@ class Reading:
     call: int = 0
     count: int = 1
     phase: str = "train"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Many numbers that a probe took, and how rows are made of them once somebody asks.
+
+    Args:
+        values: What is still on its device: tensors without dimensions, or of one axis.
+        finish: Called with the plain numbers, in that order; returns rows. It is not called while
+            the run goes on, so that its time costs the run nothing.
+        stamped: Whether the rows carry the step and the epoch that they belong to; else they are
+            given those at which the numbers were handed out.
+    """
+
+    values: Sequence[Tensor]
+    finish: Callable[[Sequence[float]], Iterable[Row]]
+    stamped: bool = False
 
 
 class Probe(ABC):
@@ -81,6 +109,10 @@ class Probe(ABC):
     @abstractmethod
     def readings(self) -> Iterable[Reading]:
         """Return what was measured in this step."""
+
+    def numbers(self) -> Iterable[Reading | Numbers]:
+        """Return the same as ``readings``, by those that take many numbers in as few calls."""
+        return self.readings()
 
     def facts(self) -> Mapping[str, Any]:
         """Return fields of :class:`fitwell.records.Facts` that it found out, by name."""

@@ -161,7 +161,9 @@ CASES = (
         divisor=1.0,
         accept=("unscaled_inputs", "saturated_units"),
     ),
-    digits_autoencoder.sick("digits-autoencoder-code-of-1", "underfitting", code=1, visible_at=150),
+    digits_autoencoder.sick(
+        "digits-autoencoder-code-of-1", "underfitting", code=1, epochs=12, visible_at=250
+    ),
     digits_autoencoder.sick(
         "digits-autoencoder-no-zero-grad", "accumulated_gradients", zero_grad=False
     ),

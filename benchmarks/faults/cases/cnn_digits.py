@@ -168,10 +168,8 @@ CASES = (
         "digits-cnn-sigmoid",
         "vanishing_gradients",
         kind="Sigmoid",
-        rate=0.02,
         layers=("stem.0", "middle.0"),
         accept=("not_learning",),
-        repair={"rate": 0.02},
     ),
     digits_cnn.sick(
         "digits-cnn-rate-too-high",

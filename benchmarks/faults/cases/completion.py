@@ -44,9 +44,9 @@ def completion(
 class NextRow(nn.Module):
     """Says after every row of a digit what the next one will be."""
 
-    def __init__(self, width: int, *, layers: int, last: str) -> None:
+    def __init__(self, width: int, *, depth: int, last: str) -> None:
         super().__init__()
-        self.rnn = nn.GRU(8, width, layers, batch_first=True)
+        self.rnn = nn.GRU(8, width, depth, batch_first=True)
         self.head = nn.Linear(width, 8)
         self.last = {"": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}[last]()
 
@@ -64,7 +64,7 @@ def next_row(
     lab: Lab,
     *,
     width: int = 32,
-    layers: int = 2,
+    depth: int = 2,
     rows: int = 900,
     last: str = "",
     weights: float | None = None,
@@ -72,7 +72,7 @@ def next_row(
     inverted: bool = False,
     **loop: Any,
 ) -> dict[str, float]:
-    model = spoil(NextRow(width, layers=layers, last=last), gain=weights)
+    model = spoil(NextRow(width, depth=depth, last=last), gain=weights)
     training, validation = sides.pictures(table("digits"), rows, 500, lab.seed)
     mean, deviation = training[0].mean(), training[0].std()
     found = (_next(training, mean, deviation), _next(validation, mean, deviation))
@@ -107,16 +107,15 @@ CASES = (
                     visible_at=40),
     completion.sick("completion-no-zero-grad", "accumulated_gradients", zero_grad=False,
                     visible_at=1),
-    completion.sick("completion-head-only", "untrained_parameters", only="head",
-                    layers=("stem", *(f"blocks.{i}.{p}" for i in range(3)
-                                      for p in ("up", "down")))),
+    completion.sick("completion-blocks-forgotten", "untrained_parameters", only=("stem", "head"),
+                    layers=tuple(f"blocks.{i}.{p}" for i in range(3) for p in ("up", "down"))),
     completion.sick("completion-black-on-white", "distribution_shift", inverted=True),
     next_row.healthy("next-row"),
-    next_row.healthy("next-row-one-layer", layers=1, clip=0.5, optimizer="sgd", momentum=0.9,
+    next_row.healthy("next-row-one-layer", depth=1, clip=0.5, optimizer="sgd", momentum=0.9,
                      rate=0.3),
-    next_row.sick("next-row-memorises", "overfitting", rows=48, batch=16, epochs=200, width=96,
-                  layers=1, repair={"rows": 48, "batch": 16, "epochs": 20, "width": 96,
-                                    "layers": 1}),
+    next_row.sick("next-row-memorises", "overfitting", rows=48, batch=16, epochs=110, width=96,
+                  depth=1, repair={"rows": 48, "batch": 16, "epochs": 20, "width": 96,
+                                    "depth": 1}),
     next_row.sick("next-row-one-unit", "underfitting", width=1),
     next_row.sick("next-row-relu-output", "loss_output_mismatch", last="relu"),
     next_row.sick("next-row-sigmoid-output", "loss_output_mismatch", last="sigmoid"),

@@ -77,8 +77,8 @@ CASES = (
     usage.sick("usage-rate-low", "learning_rate_too_low", rate=3e-6, visible_at=40),
     usage.sick("usage-misplaced-targets", "not_learning", misplaced=True, epochs=3,
                visible_at=40),
-    usage.sick("usage-head-only", "untrained_parameters", only="head",
-               layers=("texts", "words", "hidden")),
+    usage.sick("usage-embeddings-forgotten", "untrained_parameters", only=("hidden", "head"),
+               layers=("texts", "words")),
     usage.sick("usage-no-zero-grad", "accumulated_gradients", zero_grad=False, visible_at=1),
     usage.sick("usage-other-vocabulary", "distribution_shift", renumbered=True),
 )  # fmt: skip

@@ -145,17 +145,6 @@ CASES = (
         outcome="reported_loss",
         visible_at=30,
     ),
-    normed_mlp.sick(
-        "normed-mlp-train-once",
-        "wrong_mode",
-        trains="once",
-        dropout=0.5,
-        rows=120,
-        batch=20,
-        epochs=60,
-        repair={"dropout": 0.5, "rows": 120, "batch": 20, "epochs": 60},
-        visible_at=6,
-    ),
     normed_mlp.sick("normed-mlp-never-cleared", "accumulated_gradients", cleared=False),
     normed_mlp.sick(
         "normed-mlp-shifted-validation", "distribution_shift", shift=1.0, visible_at=30

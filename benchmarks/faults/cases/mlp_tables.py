@@ -239,17 +239,9 @@ CASES = (
         visible_at=10,
     ),
     wine_mlp.sick(
-        "wine-mlp-no-zero-grad",
-        "accumulated_gradients",
-        zero_grad=False,
-        schedule="none",
-        outcome="val_accuracy",
-        repair={"schedule": "none"},
-    ),
-    wine_mlp.sick(
         "wine-mlp-rate-too-high",
         "learning_rate_too_high",
-        rate=3.0,
+        rate=10.0,
         schedule="none",
         outcome="val_accuracy",
         accept=("oscillating_loss",),

@@ -148,8 +148,8 @@ CASES = (
     row_gru.sick("row-gru-softmax-first", "loss_output_mismatch", softmax=True),
     row_gru.sick("row-gru-bytes", "unscaled_inputs", data={"factor": 255.0},
                  accept=("saturated_units",)),
-    row_gru.sick("row-gru-head-only", "untrained_parameters", only="head",
-                  layers=("rnn", "hidden")),
+    row_gru.sick("row-gru-rnn-forgotten", "untrained_parameters", only=("hidden", "head"),
+                 layers=("rnn",)),
     row_gru.sick("row-gru-no-zero-grad", "accumulated_gradients", zero_grad=False, visible_at=1),
     row_gru.sick(
         "row-gru-dropout-in-validation", "wrong_mode",

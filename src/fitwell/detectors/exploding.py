@@ -130,7 +130,7 @@ class ExplodingGradients(Detector):
             {"sensitivity": top},
             f"The gradient of {worst} is so large that a change of its weights by one thousandth "
             f"could change the loss by {top / 1e3:.2g} times that of a constant guess",
-            f"gradients of {worst} {top:.0e} times too large for its weights",
+            f"exploding gradients in {worst}",
         )
 
     def _begin(self, found: Mapping[str, Mapping[int, float]], window: Sequence[int]) -> int:

@@ -60,11 +60,11 @@ class BadInitialization(Detector):
     - *sure*: where none of these holds, the first loss of a classifier is ``max_first_loss`` times
       that of equal probabilities or more: its output layer is too large.
 
-    A network that has learned all the same had no bad first weights, but for *scale* beyond twice
-    its limit as long as more than ``min_remaining`` of the loss is left: such a network has fitted
-    its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of He's
-    rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent and
-    output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
+    A network that has learned all the same had no bad first weights, but for those that are too
+    large by *scale*, as long as more than ``min_remaining`` of the loss is left: such a network has
+    fitted its last layers to what the first ones happen to say. PyTorch's own default is 0.41 of
+    He's rule: too small for deep ReLU networks, harmless for shallow ones. Embeddings, recurrent
+    and output layers are left out of *scale* and *alike*: a zero output layer is sound, and so is a
     zero layer before or after one whose units differ, as in a residual branch or an adapter.
 
     The layers named are those that the fault is in, not what it reaches: for *scale* and *alike*
@@ -124,9 +124,9 @@ class BadInitialization(Detector):
         if left is not None and left < self.min_remaining:
             return ()
         if has_learned(trace):
-            reasons = [self._scale(trace, 2 * self.max_factor, least=0.0)]
+            reasons = [self._scale(trace, least=0.0)]
         else:
-            scale = self._scale(trace, self.max_factor, least=0.05)
+            scale = self._scale(trace, least=0.05)
             reasons = [scale, self._alike(trace), self._depth(trace)]
         told = [reason for reason in reasons if reason is not None]
         if not told and not has_learned(trace):
@@ -183,7 +183,7 @@ class BadInitialization(Detector):
             )
         return None
 
-    def _scale(self, trace: Trace, most: float, *, least: float) -> _Reason | None:
+    def _scale(self, trace: Trace, *, least: float) -> _Reason | None:
         norms = first_step(trace, Quantity.WEIGHT_NORM)
         factors = {
             layer.name: norms[layer.name] / _right_norm(layer)
@@ -191,8 +191,8 @@ class BadInitialization(Detector):
             if layer.name in norms and layer.kind in _SCALED and _right_norm(layer)
         }
         factors = {name: f for name, f in factors.items() if f > 0 and math.isfinite(f)}
-        off = {n: f for n, f in factors.items() if not least <= f <= most}
-        odd = {n: f for n, f in factors.items() if self._is_odd(n, factors, most)}
+        off = {n: f for n, f in factors.items() if not least <= f <= self.max_factor}
+        odd = {n: f for n, f in factors.items() if self._is_odd(n, factors)}
         named = {**off, **odd}
         if not named:
             return None
@@ -208,11 +208,10 @@ class BadInitialization(Detector):
             f"weights of {worst} {_times(evidence)} at step 0",
         )
 
-    def _is_odd(self, name: str, factors: Mapping[str, float], most: float) -> bool:
+    def _is_odd(self, name: str, factors: Mapping[str, float]) -> bool:
         """Whether a layer's weights are too large, and the others' are not."""
-        usual = _others(name, factors)
-        least = self.max_odd / 2 * (most / self.max_factor)
-        return len(factors) > 2 and factors[name] > max(self.max_odd * usual, least)
+        limit = max(self.max_odd * _others(name, factors), self.max_odd / 2)
+        return len(factors) > 2 and factors[name] > limit
 
     def _sure(self, trace: Trace) -> _Reason | None:
         factor = times_a_guess(trace)

@@ -2,6 +2,7 @@
 
 from fitwell.probes.activations import SATURATED_BEYOND, ZERO_SIDED, Activations
 from fitwell.probes.carried import Carried
+from fitwell.probes.clock import Clock
 from fitwell.probes.drift import StatisticsDrift
 from fitwell.probes.gradientless import Gradientless
 from fitwell.probes.gradients import Gradients
@@ -14,6 +15,7 @@ from fitwell.probes.membership import Membership
 from fitwell.probes.mode import EvaluationMode, Mode
 from fitwell.probes.neighbors import Neighbors
 from fitwell.probes.pairs import Pairs
+from fitwell.probes.rarely import Rarely
 from fitwell.probes.shift import Shift, Tallies
 from fitwell.probes.time_gradients import TimeGradients
 from fitwell.probes.updates import Updates
@@ -24,6 +26,7 @@ __all__ = [
     "ZERO_SIDED",
     "Activations",
     "Carried",
+    "Clock",
     "EvaluationMode",
     "Gradientless",
     "Gradients",
@@ -38,6 +41,7 @@ __all__ = [
     "Mode",
     "Neighbors",
     "Pairs",
+    "Rarely",
     "Shift",
     "StatisticsDrift",
     "Tallies",

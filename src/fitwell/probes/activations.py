@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Numbers, Probe, Reading
 from fitwell.probes.hooks import Hook
 from fitwell.probes.layout import Layer, Layout
-from fitwell.records import Quantity
+from fitwell.probes.norms import as_readings, joined, norms_of
+from fitwell.probes.outputs import Seen, Wanted, is_read, measured
+from fitwell.probes.silence import Silence
+from fitwell.records import Quantity, Row
 
 ZERO_SIDED = frozenset({"relu", "relu6"})
 """Activations that are exactly zero, with zero slope, for every input up to zero."""
@@ -31,24 +33,14 @@ beyond 2.65; a hard sigmoid is exactly flat beyond 3.
 """
 
 _TANH_SATURATED = 0.99
-_CHANNELS_SECOND = (
-    nn.modules.conv._ConvNd,
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-)
 
 
-@final
-@dataclass
-class _Seen:
-    """What one call of a module put out."""
+class _Place(NamedTuple):
+    """A module to listen to: at its output, or at what enters it."""
 
-    values: int
-    rows: int
-    norm: Tensor
-    signal: Tensor | None
-    peak: Tensor
-    flat: dict[float, Tensor]
+    module: nn.Module
+    hook: Hook
+    before: bool
 
 
 @final
@@ -59,15 +51,18 @@ class Activations(Probe):
     samples; behind a ReLU, the share of units that never fired; behind a sigmoid or tanh, the
     share of values in the flat part. All is taken from sums, norms and maxima, at the module whose
     output enters the activation: so a functional or in-place activation is seen too, and a unit
-    of a ReLU is silent where its input is at most zero for every sample.
+    of a ReLU is silent where its input is at most zero for every sample. Where a residual sum
+    enters the activation, it is read at the activation, if that is a module; the sum that enters a
+    functional one is no module's output, and is not read.
 
     Units that did not fire are counted over the steps that this probe has been entered for, back
     to ``window`` samples: ``count`` of a dead share is the number of samples that it pools.
-    Calls of a reused module are pooled. Only forward passes with gradients enabled count.
+    What differs between samples, and what is flat, is taken from some of the rows of a large
+    batch. Calls of a reused module are pooled. Only forward passes with gradients enabled count.
 
     Args:
         model: The network.
-        layout: Its layers; None while they are not known: then every module without children is
+        layout: Its layers; None while they are not known: then every layer and normalisation is
             read in all ways, and ``layout`` is set before ``readings`` is called.
         window: Number of samples a unit must have been silent for to count as dead. One that fires
             for a hundredth of the samples is silent for 256 in a row once in 13.
@@ -83,38 +78,48 @@ class Activations(Probe):
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._model = model
-        self.layout = layout
-        self._window = window
+        self._layout = layout
         self._spending = spending
+        self._silence = Silence(window)
+        self._places: list[_Place] | None = None
         self._handles: list[RemovableHandle] = []
-        self._seen: dict[str, list[_Seen]] = {}
-        self._silent: dict[str, Tensor] = {}
-        self._pooled: dict[str, int] = {}
+        self._seen: dict[tuple[str, bool], list[Seen]] = {}
+
+    @property
+    def layout(self) -> Layout | None:
+        """The layers that are read."""
+        return self._layout
+
+    @layout.setter
+    def layout(self, layout: Layout | None) -> None:
+        self._layout, self._places = layout, None
 
     def __enter__(self) -> Self:
-        modules = dict(self._model.named_modules(remove_duplicate=False))
-        for name, limits in self._targets().items():
-            hook = Hook(self._ran, name, limits)
-            self._handles.append(modules[name].register_forward_hook(hook))
+        if self._places is None:
+            self._places = list(self._planned())
+        for module, hook, before in self._places:
+            register = module.register_forward_pre_hook if before else module.register_forward_hook
+            self._handles.append(register(hook))
         return self
 
-    def _targets(self) -> dict[str, tuple[bool, tuple[float, ...]]]:
-        """Module to read -> whether to look for peaks, and which limits of flatness."""
-        if self.layout is None:
-            leaves = {
-                id(module): name
-                for name, module in self._model.named_modules()
-                if name and (next(module.children(), None) is None or _is_opaque(module))
-            }
-            return {
-                name: (True, (*SATURATED_BEYOND.values(), _TANH_SATURATED))
-                for name in leaves.values()
-            }
-        return {
-            layer.source: (layer.activation in ZERO_SIDED, _limits(layer))
-            for layer in self.layout.layers
-            if layer.source
-        }
+    def _planned(self) -> Iterator[_Place]:
+        if self._layout is None:
+            everything = Wanted(True, (*SATURATED_BEYOND.values(), _TANH_SATURATED), True)
+            for name, module in self._model.named_modules():
+                if name and is_read(module):
+                    yield _Place(module, Hook(self._ran, name, everything), False)
+            return
+        modules = dict(self._model.named_modules(remove_duplicate=False))
+        for layer in self._layout.layers:
+            zero_sided, limits = layer.activation in ZERO_SIDED, _limits(layer)
+            if layer.source in modules and layer.source:
+                wanted = Wanted(zero_sided and not layer.entry, limits, True)
+                module = modules[layer.source]
+                yield _Place(module, Hook(self._ran, layer.source, wanted), False)
+            if layer.entry in modules and layer.entry and layer.source in modules:
+                module, first = modules[layer.entry], is_read(modules[layer.source], spatial=True)
+                wanted = Wanted(zero_sided, limits, False, 1 if first else None)
+                yield _Place(module, Hook(self._enters, layer.entry, wanted), True)
 
     def __exit__(
         self,
@@ -127,117 +132,129 @@ class Activations(Probe):
         self._handles.clear()
 
     def _ran(
-        self,
-        name: str,
-        wanted: tuple[bool, tuple[float, ...]],
-        module: nn.Module,
-        args: object,
-        output: object,
+        self, name: str, wanted: Wanted, module: nn.Module, args: object, output: object
     ) -> None:
-        values = next(tensors_in(output), None)
-        if values is None or values.dim() < 2 or not values.numel():
+        self._take((name, False), wanted, module, output)
+
+    def _enters(self, name: str, wanted: Wanted, module: nn.Module, args: object) -> None:
+        self._take((name, True), wanted, module, args)
+
+    def _take(
+        self, key: tuple[str, bool], wanted: Wanted, module: nn.Module, given: object
+    ) -> None:
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
-        if not values.is_floating_point() or not torch.is_grad_enabled():
-            return
-        peaks, limits = wanted
         with self._spending(), torch.no_grad():
-            seen = _measure(module, values.detach(), peaks, limits)
-        self._seen.setdefault(name, []).append(seen)
+            values = given if isinstance(given, Tensor) else next(tensors_in(given), None)
+            if values is None or values.dim() < 2 or values.is_nested or not values.numel():
+                return
+            if values.is_floating_point():
+                seen = measured(module, values.detach(), wanted)
+                self._seen.setdefault(key, []).append(seen)
 
     @torch.no_grad()
+    def numbers(self) -> Iterable[Numbers]:
+        """Return what the layers of ``layout`` put out since the last call, to be put together."""
+        seen, self._seen = self._seen, {}
+        if self._layout is None:
+            return ()
+        found: list[Numbers] = []
+        sizes = [
+            (layer, calls)
+            for layer in self._layout.layers
+            if (calls := seen.get((layer.source, False)))
+        ]
+        if sizes:
+            found.append(_sizes(sizes))
+        entering = [
+            (layer, calls) for layer in self._layout.layers if (calls := _entering(layer, seen))
+        ]
+        flat = [(a, c) for a, c in entering if a.activation in SATURATED_BEYOND and _limits(a)]
+        if flat:
+            found.append(_saturated(flat))
+        peaks = [
+            (layer.name, [call.peak for call in calls if call.peak is not None], _rows(calls))
+            for layer, calls in entering
+            if layer.activation in ZERO_SIDED
+        ]
+        found += self._silence.numbers([(n, p, rows) for n, p, rows in peaks if p])
+        return found
+
     def readings(self) -> Iterable[Reading]:
         """Return what the layers of ``layout`` put out since the last call."""
-        if self.layout is None:
-            return ()
-        found: list[Reading] = []
-        for layer in self.layout.layers:
-            calls = self._seen.get(layer.source, [])
-            if calls:
-                found += _sizes(layer, calls)
-                found += self._dead(layer, calls)
-                found += _saturated(layer, calls)
-        self._seen = {}
-        return tuple(found)
-
-    def _dead(self, layer: Layer, calls: list[_Seen]) -> Iterator[Reading]:
-        if layer.activation not in ZERO_SIDED:
-            return
-        peak = torch.stack([call.peak for call in calls]).amax(0)
-        rows = sum(call.rows for call in calls)
-        silent = self._silent.get(layer.name, torch.zeros_like(peak))
-        # NaN counts as firing: a broken unit is not a silent one.
-        silent = torch.where(peak <= 0, silent + rows, torch.zeros_like(silent))
-        self._silent[layer.name] = silent
-        self._pooled[layer.name] = self._pooled.get(layer.name, 0) + rows
-        pooled = min(self._pooled[layer.name], self._window)
-        share = (silent >= pooled).to(torch.float32).mean()
-        yield Reading(Quantity.DEAD_SHARE, share, layer.name, count=pooled)
+        return tuple(as_readings(self.numbers()))
 
 
-def _is_opaque(module: nn.Module) -> bool:
-    return isinstance(module, (nn.RNNBase, nn.MultiheadAttention))
+def _entering(layer: Layer, seen: Mapping[tuple[str, bool], list[Seen]]) -> list[Seen]:
+    """Return the calls in which the output of a layer, or a sum with it, enters an activation."""
+    if not layer.entry:
+        return seen.get((layer.source, False), [])
+    return seen.get((layer.entry, True), [])[layer.entry_call :: layer.entry_calls]
+
+
+def _rows(calls: Sequence[Seen]) -> int:
+    return sum(call.rows for call in calls)
 
 
 def _limits(layer: Layer) -> tuple[float, ...]:
-    limit = _limit(layer)
+    """What to compare the output with: a plain recurrent layer puts out tanh(z), not z."""
+    if layer.recurrent:
+        return (_TANH_SATURATED,) if layer.activation == "tanh" else ()
+    limit = SATURATED_BEYOND.get(layer.activation)
     return () if limit is None else (limit,)
 
 
-def _limit(layer: Layer) -> float | None:
-    """What to compare the output with: a plain recurrent layer puts out tanh(z), not z."""
-    if layer.recurrent:
-        return _TANH_SATURATED if layer.activation == "tanh" else None
-    return SATURATED_BEYOND.get(layer.activation)
+def _sizes(found: Sequence[tuple[Layer, list[Seen]]]) -> Numbers:
+    """Root mean squares of outputs and signals; put together from norms."""
+    calls = [call for _, own in found for call in own]
+    apart = [t for call in calls if call.apart is not None for t in call.apart]
+    values = [*joined([call.norm for call in calls]), *joined(norms_of(apart))]
+    plan = [
+        (layer.name, [(c.values, c.taken, c.rows_taken, c.batch) for c in own])
+        for layer, own in found
+    ]
+
+    def finish(numbers: Sequence[float]) -> Iterator[Row]:
+        norms, signals = iter(numbers[: len(calls)]), iter(numbers[len(calls) :])
+        for name, own in plan:
+            size = sum(values for values, *_ in own)
+            square = sum(next(norms) ** 2 for _ in own)
+            yield Row(0, Quantity.OUTPUT_RMS, (square / size) ** 0.5, name, count=size)
+            squares = [
+                _variance(next(signals), next(signals), taken, rows, batch)
+                for _, taken, rows, batch in own
+                if rows
+            ]
+            if squares:
+                rms = (sum(squares) / len(squares)) ** 0.5
+                yield Row(0, Quantity.SIGNAL_RMS, rms, name, count=size)
+
+    return Numbers(values, finish)
 
 
-def _measure(module: nn.Module, values: Tensor, peaks: bool, limits: tuple[float, ...]) -> _Seen:
-    # (batch, units, *space) for convolutions, else (batch, *space, units)
-    axis = 1 if isinstance(module, _CHANNELS_SECOND) else values.dim() - 1
-    others = [i for i in range(values.dim()) if i != axis]
-    wide = torch.promote_types(values.dtype, torch.float32)
-    size = values.abs() if limits else values
-    return _Seen(
-        values=values.numel(),
-        rows=len(values) if axis == 1 else values.numel() // values.shape[axis],
-        norm=torch.linalg.vector_norm(values, dtype=wide),
-        signal=_signal(module, values.to(wide)),
-        peak=values.amax(others) if peaks else values,
-        flat={limit: (size > limit).sum() for limit in limits},
-    )
+def _variance(apart: float, mean: float, taken: int, rows: int, batch: int) -> float:
+    """Mean square around the mean over a batch, from norms of some rows less the first of them.
 
-
-def _signal(module: nn.Module, values: Tensor) -> Tensor | None:
-    """RMS around the mean over the batch, or None where the axis of the batch is not known.
-
-    The first sample is subtracted before squaring: a signal far smaller than the mean would be
-    lost in the difference of two large sums.
+    Args:
+        apart: Norm of the rows that were taken, the first one subtracted.
+        mean: Norm of the mean of these.
+        taken: How many values they have.
+        rows: How many they are.
+        batch: How many rows the batch has: the sample tells the variance in it without bias.
     """
-    batch_first = getattr(module, "batch_first", True)
-    if not batch_first:
-        values = values.transpose(0, 1)
-    if len(values) < 2:
-        return None
-    apart = values - values[:1]
-    squares = torch.linalg.vector_norm(apart).square() / values.numel()
-    mean = torch.linalg.vector_norm(apart.mean(0)).square() / values[0].numel()
-    signal: Tensor = (squares - mean).clamp_min(0).sqrt()
-    return signal
+    square = apart**2 / taken - mean**2 * rows / taken
+    # max() would turn a NaN into 0.
+    return 0.0 if square < 0 else square * (batch - 1) / batch * rows / (rows - 1)
 
 
-def _sizes(layer: Layer, calls: list[_Seen]) -> Iterator[Reading]:
-    values = sum(call.values for call in calls)
-    norm = torch.linalg.vector_norm(torch.stack([call.norm for call in calls]))
-    yield Reading(Quantity.OUTPUT_RMS, norm / values**0.5, layer.name, count=values)
-    signals = [call.signal for call in calls if call.signal is not None]
-    if signals:
-        mean = torch.stack(signals).square().mean().sqrt()
-        yield Reading(Quantity.SIGNAL_RMS, mean, layer.name, count=values)
+def _saturated(found: Sequence[tuple[Layer, list[Seen]]]) -> Numbers:
+    plan = [(layer.name, len(calls), sum(c.looked_at for c in calls)) for layer, calls in found]
+    counts = [call.flat[_limits(layer)[0]] for layer, calls in found for call in calls]
 
+    def finish(numbers: Sequence[float]) -> Iterator[Row]:
+        given = iter(numbers)
+        for name, calls, looked_at in plan:
+            share = sum(next(given) for _ in range(calls)) / looked_at
+            yield Row(0, Quantity.SATURATED_SHARE, share, name, count=looked_at)
 
-def _saturated(layer: Layer, calls: list[_Seen]) -> Iterator[Reading]:
-    limit = _limit(layer)
-    if limit is None or layer.activation not in SATURATED_BEYOND:
-        return
-    values = sum(call.values for call in calls)
-    flat = torch.stack([call.flat[limit] for call in calls]).sum()
-    yield Reading(Quantity.SATURATED_SHARE, flat / values, layer.name, count=values)
+    return Numbers(joined(counts), finish)

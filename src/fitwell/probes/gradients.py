@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import final
 
 import torch
+from torch import Tensor
 
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Numbers, Probe, Reading
 from fitwell.probes.layout import Layout
-from fitwell.probes.norms import by_layer, norms_of
+from fitwell.probes.norms import LayerNorms, as_readings, norms_of
 from fitwell.records import Quantity
 
 
@@ -27,21 +28,28 @@ class Gradients(Probe):
     """
 
     def __init__(self, layout: Layout, optimizer: torch.optim.Optimizer | None = None) -> None:
-        self._layout = layout
         self._optimizer = optimizer
-        self._readings: list[Reading] = []
+        self._parameters = layout.parameters
+        self._layers = LayerNorms(Quantity.GRADIENT_NORM, layout)
+        self._found: list[Numbers] = []
 
     @torch.no_grad()
     def before_update(self) -> None:
         """Read the gradients that lie in ``.grad``."""
-        pairs = [(p, p.grad) for p in self._layout.parameters if p.grad is not None]
-        norms = norms_of([gradient for _, gradient in pairs])
+        having: list[Tensor] = []
+        gradients: list[Tensor] = []
+        for parameter in self._parameters:
+            gradient = parameter.grad
+            if gradient is not None:
+                having.append(parameter)
+                gradients.append(gradient)
         scale = getattr(self._optimizer, "grad_scale", None)
-        if scale is not None:
-            norms = [norm / scale for norm in norms]
-        found = by_layer(Quantity.GRADIENT_NORM, self._layout, [p for p, _ in pairs], norms)
-        self._readings = list(found)
+        self._found = self._layers.numbers(having, norms_of(gradients), scale)
+
+    def numbers(self) -> Iterable[Numbers]:
+        """Return the norms, one a parameter, to be put together."""
+        return self._found
 
     def readings(self) -> Iterable[Reading]:
         """Return the norms: of everything first, then of each layer."""
-        return tuple(self._readings)
+        return tuple(as_readings(self._found))

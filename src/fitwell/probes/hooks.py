@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
+import torch
+
 
 @final
 class Inert:
@@ -20,6 +22,7 @@ class Hook:
 
     Closures as hooks break ``torch.save(model)``, and bound methods drag their owner into every
     copy. A copied or unpickled ``Hook`` is :class:`Inert`: it neither records nor holds a trace.
+    While a network is compiled, a hook does nothing, so that nothing of it is compiled in.
 
     Args:
         callback: What to call; its result is dropped, so that a hook can change nothing.
@@ -35,7 +38,8 @@ class Hook:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Call back."""
-        self._callback(*self._bound, *args, **kwargs)
+        if not torch.compiler.is_compiling():
+            self._callback(*self._bound, *args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Inert:
         return Inert()

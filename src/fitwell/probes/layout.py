@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from fitwell.anatomy import layer_facts
+from fitwell.anatomy import activation_name, layer_facts
 from fitwell.records import Anatomy, LayerFact, Node, Role
+from fitwell.records.network import TRANSPARENT
 
 
 @final
@@ -24,6 +25,10 @@ class Layer:
         source: Name of the module whose output enters that activation: the layer itself, or the
             normalisation behind it; "" if it is no module that could be listened to.
         recurrent: Whether the layer feeds on its own output.
+        entry: Where a residual sum lies between the layer and the activation: name of the
+            activation, whose input is then read; "" else.
+        entry_call: Which of the calls of that activation in a forward pass it is.
+        entry_calls: How many calls of it a forward pass makes.
     """
 
     name: str
@@ -31,6 +36,9 @@ class Layer:
     activation: str = ""
     source: str = ""
     recurrent: bool = False
+    entry: str = ""
+    entry_call: int = 0
+    entry_calls: int = 1
 
 
 @final
@@ -70,6 +78,7 @@ def layout_of(
         return Layout(found, everything), _plain_facts(found, optimizer)
     facts = layer_facts(model, anatomy, optimizer)
     layers = []
+    sums = _behind_sums(anatomy)
     for node, fact in zip(anatomy.layers, facts, strict=True):
         weights = tuple(known[n] for n in node.parameters if n in known and known[n].dim() > 1)
         if not weights or not node.path:
@@ -77,8 +86,38 @@ def layout_of(
         source = _source(anatomy, node)
         activation = fact.activation if _agree(anatomy, node) else ""
         recurrent = node.role == Role.RECURRENT
-        layers.append(Layer(node.path, weights, activation, source, recurrent))
+        layer = Layer(node.path, weights, activation, source, recurrent)
+        if not activation and node.index in sums:
+            layer = _entering(anatomy, layer, sums[node.index])
+        layers.append(layer)
     return Layout(tuple(layers), everything), facts
+
+
+def _behind_sums(anatomy: Anatomy) -> dict[int, Node]:
+    """Layer called once -> module that is the activation behind the residual sum that it ends in.
+
+    Of several layers whose outputs are summed, the last one stands for the sum.
+    """
+    last: dict[int, int] = {}
+    for node in anatomy.layers:
+        calls = sum(n.path == node.path and n.kind == node.kind for n in anatomy.nodes)
+        if calls > 1 or anatomy.activation_after(node) is not None:
+            continue
+        walk = anatomy.walk_to_activation(node, TRANSPARENT | {Role.ADD})
+        if walk and not walk[-1].functional:
+            last[walk[-1].index] = node.index
+    return {layer: anatomy.nodes[index] for index, layer in last.items()}
+
+
+def _entering(anatomy: Anatomy, layer: Layer, activation: Node) -> Layer:
+    calls = sum(n.path == activation.path for n in anatomy.nodes)
+    return replace(
+        layer,
+        activation=activation_name(activation),
+        entry=activation.path,
+        entry_call=activation.call,
+        entry_calls=calls,
+    )
 
 
 def _agree(anatomy: Anatomy, node: Node) -> bool:

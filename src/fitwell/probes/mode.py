@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, final
 
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Numbers, Probe, Reading
+from fitwell.probes.clock import Clock
 from fitwell.probes.hooks import Hook
-from fitwell.records import Quantity
+from fitwell.probes.norms import as_readings
+from fitwell.records import Quantity, Row
 
 
 @final
@@ -70,16 +72,19 @@ def note_return(modes: list[bool], mode: bool, gradient: Tensor) -> None:
 class EvaluationMode(Probe):
     """Reads whether passes without gradients ran in training mode; stands for a whole run.
 
-    An unbroken stretch of passes in one mode is one reading; its ``count`` is their number.
+    An unbroken stretch of passes in one mode, between two steps, is one reading; its ``count`` is
+    their number.
 
     Args:
         model: The network; its hook does next to nothing while gradients are enabled.
+        clock: Tells the step.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, clock: Clock | None = None) -> None:
         self._model = model
+        self._clock = clock or Clock()
         self._handle: RemovableHandle | None = None
-        self._stretches: list[tuple[bool, int]] = []
+        self._stretches: list[tuple[bool, int, int]] = []
 
     def __enter__(self) -> Self:
         self._handle = self._model.register_forward_pre_hook(Hook(self._began))
@@ -98,16 +103,29 @@ class EvaluationMode(Probe):
     def _began(self, module: nn.Module, args: object) -> None:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
-        mode, passes = self._stretches[-1] if self._stretches else (module.training, 0)
-        if passes and mode == module.training:
-            self._stretches[-1] = mode, passes + 1
+        self._clock.evaluated = True
+        step = self._clock.last_step
+        mode, passes, at = self._stretches[-1] if self._stretches else (False, 0, step)
+        if passes and mode == module.training and at == step:
+            self._stretches[-1] = mode, passes + 1, step
         else:
-            self._stretches.append((module.training, 1))
+            self._stretches.append((module.training, 1, step))
+
+    def numbers(self) -> Iterable[Numbers]:
+        """Return one row a stretch since the last call, with the step that it belongs to."""
+        stretches, self._stretches = self._stretches, []
+        epoch = self._clock.epoch
+
+        def finish(numbers: Sequence[float]) -> Iterator[Row]:
+            for mode, passes, step in stretches:
+                kind = Quantity.TRAINING_MODE, float(mode), "", "validation"
+                yield Row(step, *kind, epoch, 0, passes)
+
+        return (Numbers((), finish, stamped=True),) if stretches else ()
 
     def readings(self) -> Iterable[Reading]:
         """Return one reading a stretch since the last call."""
-        stretches, self._stretches = self._stretches, []
-        return tuple(_reading(mode, "validation", passes) for mode, passes in stretches)
+        return tuple(as_readings(self.numbers()))
 
 
 def _reading(mode: bool, phase: str, count: int) -> Reading:

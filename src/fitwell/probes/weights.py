@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import final
 
 import torch
 from torch import Tensor
 
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Numbers, Probe, Reading
 from fitwell.probes.layout import Layout
-from fitwell.probes.norms import by_layer, norms_of
-from fitwell.records import Quantity
+from fitwell.probes.norms import LayerNorms, as_readings, joined, norms_of
+from fitwell.records import Quantity, Row
 
 
 @final
@@ -26,38 +26,54 @@ class Weights(Probe):
 
     def __init__(self, layout: Layout, *, spread: bool = False) -> None:
         self._layout = layout
+        self._layers = LayerNorms(Quantity.WEIGHT_NORM, layout)
         self._spread = spread
-        self._readings: list[Reading] = []
+        self._found: list[Reading | Numbers] = []
 
     @torch.no_grad()
     def before_update(self) -> None:
         """Read the weights as the forward pass used them."""
-        every = list(self._layout.parameters)
-        norms = norms_of(every)
-        found = list(by_layer(Quantity.WEIGHT_NORM, self._layout, every, norms))
+        every = self._layout.parameters
+        self._found = [*self._layers.numbers(every, norms_of([p.detach() for p in every]))]
         if self._spread:
-            found += [
-                Reading(Quantity.UNIT_SPREAD, _unit_spread(layer.weights), layer.name)
-                for layer in self._layout.layers
-            ]
+            self._found.append(_unit_spreads(self._layout))
             self._spread = False
-        self._readings = found
+
+    def numbers(self) -> Iterable[Reading | Numbers]:
+        """Return the norms, one a parameter, to be put together."""
+        return self._found
 
     def readings(self) -> Iterable[Reading]:
         """Return the norms: of everything first, then of each layer."""
-        return tuple(self._readings)
+        return tuple(as_readings(self._found))
 
 
-def _unit_spread(weights: tuple[Tensor, ...]) -> Tensor:
+def _unit_spreads(layout: Layout) -> Numbers:
     """Root mean square distance of the units' weights from the mean unit, over their RMS.
 
     Weights are (units, inputs, *space). Where a layer has several matrices, the largest counts:
-    one that differs is enough to tell the units apart.
+    one that differs is enough to tell the units apart. The first unit is subtracted before
+    squaring, so that units that are alike give exactly 0.
     """
-    shares = []
-    for weight in weights:
-        values = weight.detach().float()
-        size = torch.linalg.vector_norm(values)
-        apart = torch.linalg.vector_norm(values - values.mean(0, keepdim=True))
-        shares.append(torch.where(size > 0, apart / size, torch.zeros_like(size)))
-    return torch.stack(shares).amax()
+    owners: list[tuple[str, int]] = []
+    taken: list[Tensor] = []
+    for layer in layout.layers:
+        for weight in layer.weights:
+            values = weight.detach()
+            if not values.numel():
+                continue
+            apart = values - values[:1]
+            taken += [values, apart, apart.mean(0)]
+            owners.append((layer.name, len(values)))
+
+    def finish(numbers: Sequence[float]) -> Iterator[Row]:
+        largest: dict[str, float] = {}
+        for place, (name, units) in enumerate(owners):
+            size, apart, mean = numbers[3 * place : 3 * place + 3]
+            square = max(apart**2 - units * mean**2, 0.0)
+            spread = square**0.5 / size if size > 0 else 0.0
+            largest[name] = max(largest.get(name, 0.0), spread)
+        for name, spread in largest.items():
+            yield Row(0, Quantity.UNIT_SPREAD, spread, name)
+
+    return Numbers(joined(norms_of(taken)), finish)

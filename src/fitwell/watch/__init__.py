@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from fitwell.errors import BadInput, in_range
+from fitwell.errors import BadInput, in_range, is_flag
 from fitwell.watch.session import Watch
 from fitwell.watch.told import ToldLoss
 
@@ -16,24 +16,29 @@ __all__ = ["ToldLoss", "Watch", "watch"]
 
 def watch(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
     loss_fn: Callable[..., Tensor] | None = None,
     *,
     overhead: float = 0.01,
     every: int | None = None,
+    updates: bool = True,
 ) -> Watch:
     """Watch a training run without changing it; use it as a context manager around the loop.
 
     Args:
-        model: The network in training.
-        optimizer: What trains it; its steps are the clock.
+        model: The network in training; several of them in an ``nn.ModuleDict``.
+        optimizer: What trains it; its steps are the clock. With several, a step is over when each
+            has stepped once, or one is about to step again.
         loss_fn: What the loop computes its loss with. An ``nn.Module`` is read by itself; for any
             other, call :meth:`Watch.log`.
-        overhead: Share of the run's time that watching may take, in (0, 1]. Steps 0 to 20 are
-            always sampled; 1.0 samples every step.
-        every: Sample every so many steps after those, whatever it costs: what is sampled then
-            depends on no clock, and the same run gives the same trace. Takes the place of
+        overhead: Share of the run's time that watching may take, in (0, 1], once the run has
+            lasted some 200 steps; 1.0 samples every step. A few milliseconds are always taken:
+            a run of tiny steps has to be long for its share to fall under the limit.
+        every: Sample steps 0 to 20 and then every so many steps, whatever it costs: what is sampled
+            then depends on no clock, and the same run gives the same trace. Takes the place of
             ``overhead``.
+        updates: Whether to read how far each step moves the weights, which takes the memory of one
+            more set of weights during a sampled step.
 
     Raises:
         BadInput: If the model or the optimizer is not one of PyTorch.
@@ -41,12 +46,16 @@ def watch(
     """
     if not isinstance(model, nn.Module):
         raise BadInput(f"Expected a torch.nn.Module to watch, got {type(model).__name__}.")
-    if not isinstance(optimizer, torch.optim.Optimizer):
+    given = optimizer if isinstance(optimizer, (list, tuple)) else (optimizer,)
+    optimizers = tuple(one for one in given if isinstance(one, torch.optim.Optimizer))
+    if not optimizers or len(optimizers) < len(given):
+        wrong = next((one for one in given if one not in optimizers), None)
         raise BadInput(
-            f"Expected a torch.optim.Optimizer, got {type(optimizer).__name__}: "
-            "pass the optimizer whose step() the loop calls."
+            f"Expected a torch.optim.Optimizer, got {type(wrong).__name__}: "
+            "pass the optimizer whose step() the loop calls, or a list of several."
         )
+    is_flag("updates", updates)
     in_range("overhead", overhead, 0.0, 1.0, open_low=True)
     if every is not None:
         in_range("every", every, 1, float("inf"))
-    return Watch(model, optimizer, loss_fn, overhead=overhead, every=every)
+    return Watch(model, optimizers, loss_fn, overhead=overhead, every=every, updates=updates)

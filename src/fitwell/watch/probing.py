@@ -6,6 +6,7 @@ for each sampled step, and keeps between steps what it needs.
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from fitwell.interfaces import Probe
@@ -22,6 +23,7 @@ from fitwell.probes import (
     Mode,
     Neighbors,
     Pairs,
+    Rarely,
     Shift,
     StatisticsDrift,
     TimeGradients,
@@ -38,27 +40,34 @@ def for_run(run: Run) -> list[Probe]:
     Their hooks must be light: a few microseconds a call, with nothing that waits for the device.
     """
     loss_fn = run.loss_fn if isinstance(run.loss_fn, nn.Module) else None
+    root = run.roots[0]
     probes: list[Probe] = [
-        EvaluationMode(run.model),
-        Shift(run.model, loss_fn, run.tallies, spending=run.spending),
+        EvaluationMode(root, run.clock),
+        Shift(root, loss_fn, run.tallies, spending=run.spending),
     ]
     if loss_fn is not None:
         told = isinstance(loss_fn, ToldLoss)  # it knows what is trained on, whatever the mode
-        probes += [Losses(loss_fn, loss_fn if told else run.model), Neighbors(run.model, loss_fn)]
+        trained = loss_fn if told else run.model
+        probes += [
+            Losses(loss_fn, trained, run.clock, spending=run.spending),
+            Neighbors(root, loss_fn),
+        ]
     return probes
 
 
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
+    root = run.roots[0]
     probes: list[Probe] = [
-        Inputs(run.model, tally=run.tallies.inputs, spending=run.spending),
-        Mode(run.model),
-        StatisticsDrift(run.model, spending=run.spending),
-        TimeGradients(run.model, clock=lambda: run.step),
+        Mode(root),
+        TimeGradients(run.model, clock=lambda: run.clock.step),
+        Rarely(Inputs(root, tally=run.tallies.inputs, spending=run.spending)),
+        Rarely(StatisticsDrift(run.model, spending=run.spending)),
+        *(Rarely(Carried(optimizer)) for optimizer in run.optimizers),
     ]
-    probes += [Carried(optimizer) for optimizer in run.optimizers]
     if isinstance(run.loss_fn, nn.Module):
-        probes.append(Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending))
+        pairs = Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending)
+        probes.append(Rarely(pairs))
     return probes
 
 
@@ -71,13 +80,23 @@ def for_forward(run: Run) -> list[Probe]:
     return [Activations(run.model, run.layout, spending=run.spending)]
 
 
-def for_update(run: Run, layout: Layout) -> list[Probe]:
-    """Return the probes of a sampled step that read before and after the optimizer's update."""
-    optimizer = run.optimizers[0]
-    return [
-        LearningRate(optimizer),
-        Gradients(layout, optimizer),
+def for_gradients(layout: Layout, optimizer: torch.optim.Optimizer) -> list[Probe]:
+    """Return the probes that are cheap enough to be read far more often than the others."""
+    return [LearningRate(optimizer), Gradients(layout, optimizer)]
+
+
+def for_update(run: Run, layout: Layout, optimizer: torch.optim.Optimizer) -> list[Probe]:
+    """Return the probes of a sampled step that read before and after an optimizer's update.
+
+    Args:
+        run: What is known of the run.
+        layout: The layers of which that optimizer holds weights.
+        optimizer: One of those of the run.
+    """
+    probes: list[Probe] = [
         Weights(layout, spread=True),
-        Updates(layout, clock=lambda: run.step),
-        Gradientless(run.model, run.optimizers),
+        Gradientless(run.model, (optimizer,)),
     ]
+    if run.updates:
+        probes.append(Updates(layout, clock=lambda: run.clock.step, keep=run.every_step))
+    return probes

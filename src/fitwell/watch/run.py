@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.probes import Layout, Tallies
+from fitwell.probes import Clock, Layout, Tallies
 from fitwell.records import LayerFact
 
 
@@ -25,8 +25,9 @@ class Run:
         loss_fn: What the loop computes its loss with, or None if unknown.
         spending: Makes a context manager to stand around whatever takes time of the run: what a
             hook does, above all.
-        step: Number of the optimizer step under way, from 0.
-        epoch: Number of evaluations so far.
+        clock: Step and epoch that the run is at.
+        every_step: Whether every step is sampled.
+        updates: Whether to read how far each step moves the weights.
         layout: What the network's layers are; None before its first forward pass.
         layers: One fact a layer.
         tallies: What training has shown of inputs, targets and first outputs.
@@ -37,8 +38,9 @@ class Run:
     optimizers: tuple[torch.optim.Optimizer, ...]
     loss_fn: Callable[..., Tensor] | None = None
     spending: Callable[[], AbstractContextManager[None]] = nullcontext
-    step: int = 0
-    epoch: int = 0
+    clock: Clock = field(default_factory=Clock)
+    every_step: bool = False
+    updates: bool = True
     layout: Layout | None = None
     layers: tuple[LayerFact, ...] = ()
     tallies: Tallies = field(init=False)
@@ -46,3 +48,16 @@ class Run:
 
     def __post_init__(self) -> None:
         self.tallies = Tallies.of(self.model)
+
+    @property
+    def roots(self) -> tuple[nn.Module, ...]:
+        """What the loop calls: the network, or the networks in a container that runs nothing."""
+        return tuple(module for _, module in called_in(self.model))
+
+
+def called_in(model: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]]:
+    """Return the outermost modules with a forward pass of their own, with their names."""
+    if type(model).forward is not nn.Module.forward:
+        return [(prefix, model)]
+    inside = [(f"{prefix}.{n}" if prefix else n, m) for n, m in model.named_children()]
+    return [found for name, module in inside for found in called_in(module, name)]

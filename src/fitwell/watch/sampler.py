@@ -8,12 +8,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from fitwell.anatomy import Recorder, network_facts
-from fitwell.interfaces import Probe, Reading
-from fitwell.probes import Activations, Gradients, Hook, layout_of
-from fitwell.records import Quantity
+from fitwell.interfaces import Numbers, Probe, Reading
+from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses
 from fitwell.watch import probing
-from fitwell.watch.budget import Budget
+from fitwell.watch.budget import Budget, Level
+from fitwell.watch.layers import Layers, held_by
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.run import Run
 
@@ -23,7 +22,9 @@ class Sampler:
     """The probes on a live run.
 
     Layers carry hooks only during the forward pass of a sampled step, the network two light hooks
-    in a sampled step beside those of the probes that stand for the whole run, the optimizer two.
+    in a sampled step beside those of the probes that stand for the whole run, an optimizer two.
+    With several optimizers, a step is over when each has stepped once, or one is about to step
+    again.
 
     Args:
         run: What is watched; what is found out is noted there.
@@ -34,24 +35,28 @@ class Sampler:
     def __init__(self, run: Run, budget: Budget, ledger: Ledger) -> None:
         self._run, self._budget, self._ledger = run, budget, ledger
         self._whole_run, self._this_step, self._this_forward = (ExitStack() for _ in range(3))
+        self._layers = Layers(run)
         self._standing = probing.for_run(run)
         self._around_step = probing.for_step(run)
         self._around_forward = probing.for_forward(run)
-        self._around_update: list[Probe] | None = None
-        self._recorder: Recorder | None = None
-        self._sampling = self._updating = False
+        self._at_update: dict[int, tuple[list[Probe], list[Probe]]] = {}
+        self._level = Level.NOTHING
+        self._entered: list[Probe] = []
+        self._updating: list[Probe] = []
+        self._stepped: set[int] = set()
+        self._found: list[tuple[list[Reading | Numbers], Tensor | None]] = []
         self._skipped: Tensor | None = None
 
     def start(self) -> None:
         """Attach what stands for the whole run, and sample the first step."""
         for probe in self._standing:
             self._whole_run.enter_context(probe)
-        (optimizer,) = self._run.optimizers
-        before = optimizer.register_step_pre_hook(Hook(self._before_update))
-        self._whole_run.callback(before.remove)
-        after = optimizer.register_step_post_hook(Hook(self._after_update))
-        self._whole_run.callback(after.remove)
-        self._attach()
+        for optimizer in self._run.optimizers:
+            before = optimizer.register_step_pre_hook(Hook(self._before_update))
+            self._whole_run.callback(before.remove)
+            after = optimizer.register_step_post_hook(Hook(self._after_update))
+            self._whole_run.callback(after.remove)
+        self._prepare()
 
     def stop(self) -> None:
         """Take everything off, whatever happened."""
@@ -64,107 +69,144 @@ class Sampler:
 
     def take_standing(self) -> None:
         """Note what the probes that stand for the whole run have read."""
-        run, evaluated = self._run, False
+        run = self._run
         for probe in self._standing:
-            for reading in probe.readings():
-                training = reading.phase == "train"
-                step = run.step if training else max(run.step - 1, 0)
-                self._ledger.add(step, [reading], epoch=run.epoch)
-                evaluated |= not training and reading.quantity == Quantity.LOSS
+            self._ledger.add(run.clock.step, probe.numbers(), epoch=run.clock.epoch)
             run.learned.update(probe.facts())
-        run.epoch += evaluated
 
-    def _attach(self) -> None:
-        """Make the step that comes a sampled one."""
-        for probe in self._around_step:
+    def _prepare(self) -> None:
+        """Attach what the step that comes is to be read with."""
+        self._level = self._budget.level(self._run.clock.step)
+        if self._level != Level.EVERYTHING:
+            return
+        self._entered = list(self._around_step)
+        for probe in self._entered:
             self._this_step.enter_context(probe)
-        entered = Hook(self._forward_begins)
-        handle = self._run.model.register_forward_pre_hook(entered)
-        self._this_step.callback(handle.remove)
-        left = Hook(self._forward_ended)
-        handle = self._run.model.register_forward_hook(left, prepend=True, always_call=True)
-        self._this_step.callback(handle.remove)
-        self._sampling = True
+        for root in self._run.roots:
+            handle = root.register_forward_pre_hook(Hook(self._forward_begins))
+            self._this_step.callback(handle.remove)
+            left = Hook(self._forward_ended)
+            handle = root.register_forward_hook(left, prepend=True, always_call=True)
+            self._this_step.callback(handle.remove)
 
     def _detach(self) -> None:
         self._this_step.close()
-        self._sampling = self._updating = False
+        self._level = Level.NOTHING
+        self._entered, self._updating, self._found = [], [], []
 
-    def _forward_begins(self, module: nn.Module, args: object) -> None:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+    def _forward_begins(self, root: nn.Module, args: object) -> None:
+        if not torch.is_grad_enabled():
             return
         with self._run.spending():
-            if self._run.layout is None:
-                self._recorder = Recorder(self._run.model)
-                self._this_forward.enter_context(self._recorder)
+            self._layers.record(root, self._this_forward)
             for probe in self._around_forward:
                 self._this_forward.enter_context(probe)
 
-    def _forward_ended(self, module: nn.Module, args: object, output: object) -> None:
+    def _forward_ended(self, root: nn.Module, args: object, output: object) -> None:
         with self._run.spending():
-            if self._recorder is not None:
-                self._recorder.returned(output)
+            self._layers.returned(output)
             self._this_forward.close()
-            if self._recorder is not None and self._run.layout is None and output is not None:
-                self._know_layers()
+            if self._layers.ended(root, output):
+                self._tell_layers()
 
-    def _know_layers(self) -> None:
-        run = self._run
-        anatomy = self._recorder.anatomy() if self._recorder is not None else None
-        run.layout, run.layers = layout_of(run.model, anatomy, run.optimizers[0])
-        if anatomy is not None:
-            run.learned.update(network_facts(run.model, anatomy))
-        self._recorder = None
+    def _tell_layers(self) -> None:
+        self._at_update = {}
         for probe in self._around_forward:
             if isinstance(probe, Activations):
-                probe.layout = run.layout
+                probe.layout = self._run.layout
+
+    def _probes_of(self, optimizer: torch.optim.Optimizer) -> list[Probe]:
+        """Return what is to be read around the update of an optimizer in this step."""
+        run = self._run
+        if run.layout is None:
+            self._layers.settle()
+            self._tell_layers()
+        if id(optimizer) not in self._at_update and run.layout is not None:
+            layout = run.layout
+            if len(run.optimizers) > 1:
+                layout = held_by(layout, optimizer, rest=optimizer is run.optimizers[0])
+            self._at_update[id(optimizer)] = (
+                probing.for_gradients(layout, optimizer),
+                probing.for_update(run, layout, optimizer),
+            )
+        cheap, others = self._at_update[id(optimizer)]
+        return cheap + others if self._level == Level.EVERYTHING else cheap
 
     def _before_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not self._sampling:
+        if id(optimizer) in self._stepped:
+            self._step_ends()
+        if self._level == Level.NOTHING:
             return
         with self._run.spending():
-            if self._run.layout is None:
-                self._recorder = None
-                self._know_layers()
-            if self._around_update is None and self._run.layout is not None:
-                self._around_update = probing.for_update(self._run, self._run.layout)
             found_inf = getattr(optimizer, "found_inf", None)
             self._skipped = found_inf.clone() if isinstance(found_inf, Tensor) else None
-            self._updating = True
-            for probe in self._around_update or ():
+            self._updating = self._probes_of(optimizer)
+            for probe in self._updating:
                 self._this_step.enter_context(probe)
-            for probe in self._probes():
-                if not (isinstance(probe, Gradients) and _closure(args, kwargs)):
+            for probe in (*self._entered, *self._updating):
+                if not (_of_gradients(probe) and _closure(args, kwargs)):
                     probe.before_update()
 
     def _after_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        sampled = self._sampling
-        with self._run.spending():
-            if sampled:
-                self._read(closure=_closure(args, kwargs))
-            self.take_standing()
-        self._budget.step_done(self._run.step, sampled=sampled)
-        self._run.step += 1
-        with self._run.spending():
-            if self._budget.allows(self._run.step):
-                self._attach()
+        if self._level != Level.NOTHING:
+            with self._run.spending():
+                self._read_update(closure=_closure(args, kwargs))
+        if len(self._run.optimizers) > 1:
+            self._stepped.add(id(optimizer))
+            if len(self._stepped) < len(self._run.optimizers):
+                return
+        self._step_ends()
 
-    def _probes(self) -> list[Probe]:
-        """Return the probes of a sampled step, in the order in which they are read."""
-        at_update = (self._around_update or []) if self._updating else []
-        return [*self._around_step, *at_update, *self._around_forward]
-
-    def _read(self, *, closure: bool) -> None:
-        """Collect what the probes of this step measured, and take them off."""
-        found: list[Reading] = []
-        for probe in self._probes():
-            if closure and isinstance(probe, Gradients):
+    def _read_update(self, *, closure: bool) -> None:
+        """Collect what was measured around an update."""
+        found: list[Reading | Numbers] = []
+        for probe in self._updating:
+            if closure and _of_gradients(probe):
                 probe.before_update()
             probe.after_update()
-            found += probe.readings()
+            found += probe.numbers()
+        self._found.append((found, self._skipped))
+        self._updating = []
+
+    def _step_ends(self) -> None:
+        """Keep what was measured in the step, and prepare the next one."""
+        self._stepped.clear()
+        clock, level = self._run.clock, self._level
+        if level != Level.NOTHING:
+            with self._run.spending():
+                self._keep()
+                self._detach()
+        if clock.step >= self._budget.wake:
+            self._budget.step_done(clock.step, level)
+            for probe in self._standing:
+                if isinstance(probe, Losses):
+                    probe.stride = self._budget.stride
+        if clock.evaluated or not clock.step:
+            with self._run.spending():
+                clock.evaluated = False
+                self.take_standing()
+        clock.step += 1
+        if clock.step >= self._budget.wake:
+            with self._run.spending():
+                self._prepare()
+
+    def _keep(self) -> None:
+        """Hand what the probes of the step measured to the ledger."""
+        clock = self._run.clock
+        for found, skipped in self._found:
+            self._ledger.add(clock.step, found, epoch=clock.epoch, skipped=skipped)
+        if self._level != Level.EVERYTHING:
+            return
+        for probe in (*self._entered, *self._around_forward):
+            if probe in self._entered:
+                probe.after_update()
+            self._ledger.add(clock.step, probe.numbers(), epoch=clock.epoch)
             self._run.learned.update(probe.facts())
-        self._ledger.add(self._run.step, found, epoch=self._run.epoch, skipped=self._skipped)
-        self._detach()
+
+
+def _of_gradients(probe: Probe) -> bool:
+    """Whether a probe needs the gradients of the step: with a closure, they come during it."""
+    return isinstance(probe, (Gradients, Gradientless))
 
 
 def _closure(args: tuple[object, ...], kwargs: dict[str, object]) -> bool:

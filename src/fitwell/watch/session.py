@@ -41,18 +41,20 @@ class Watch:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizers: tuple[torch.optim.Optimizer, ...],
         loss_fn: Callable[..., Tensor] | None,
         *,
         overhead: float,
         every: int | None,
+        updates: bool = True,
     ) -> None:
         self._loss = loss_name(loss_fn)
         self._budget = Budget(overhead, every)
         self._ledger, self._by_hand = Ledger(), Ledger()
-        self._run = Run(model, (optimizer,), loss_fn, self._budget.spending)
+        self._run = Run(model, optimizers, loss_fn, self._budget.spending)
+        self._run.every_step, self._run.updates = self._budget.every_step, updates
         self._sampler = Sampler(self._run, self._budget, self._ledger)
-        self._membership = Membership(model, (optimizer,))
+        self._membership = Membership(model, optimizers)
         self._described: dict[str, Any] = {}
         self._logged: set[tuple[Quantity, str]] = set()
         self._metric = ""
@@ -93,7 +95,7 @@ class Watch:
         Raises:
             BadInput: If a name does not begin with ``train_`` or ``val_``.
         """
-        at = max(self._run.step - 1, 0) if step is None else step
+        at = max(self._run.clock.step - 1, 0) if step is None else step
         for name, number in numbers.items():
             parts = split(name)
             if parts is None:
@@ -109,9 +111,11 @@ class Watch:
             self._logged.add((quantity, phase))
             value = torch.as_tensor(number).detach().reshape(()).clone()
             reading = Reading(quantity, value, phase=phase)
-            self._by_hand.add(at, [reading], epoch=self._run.epoch if epoch is None else epoch)
+            self._by_hand.add(
+                at, [reading], epoch=self._run.clock.epoch if epoch is None else epoch
+            )
         if any(name.startswith("val") for name in numbers):
-            self._run.epoch += 1
+            self._run.clock.epoch += 1
 
     def describe(self, **facts: Any) -> None:
         """Tell what a watch cannot see: fields of :class:`fitwell.records.Facts`.
@@ -128,6 +132,7 @@ class Watch:
     @property
     def trace(self) -> Trace:
         """What was recorded so far, as plain numbers; reading it waits for the device."""
+        self._sampler.take_standing()
         rows = [r for r in self._ledger.rows() if (r.quantity, r.phase) not in self._logged]
         rows += self._by_hand.rows()
         broken = dict.fromkeys(
