@@ -19,8 +19,8 @@ def loss_fn(output, tokens):
     return F.cross_entropy(output.logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 torch.manual_seed(0)
-special = {"bos_token_id": 0, "eos_token_id": 0}
-config = GPT2Config(n_layer=12, n_embd=768, n_head=12, vocab_size=18_000, n_positions=512, **special)
+special = {"bos_token_id": 0, "eos_token_id": 0, "n_positions": 512}
+config = GPT2Config(n_layer=12, n_embd=768, n_head=12, vocab_size=18_000, **special)
 model = GPT2LMHeadModel(config)
 assert sum(p.numel() for p in model.parameters()) > 98e6
 tokens = torch.randint(0, 18_000, (4, 128))

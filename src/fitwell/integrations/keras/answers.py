@@ -15,7 +15,7 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.utils.module_utils import tensorflow
 
 from fitwell.errors import ScriptRefused
-from fitwell.integrations.keras.older import LEGACY, backend_functions, older_methods
+from fitwell.integrations.keras.older import LEGACY, older_values
 from fitwell.integrations.keras.tensorflow_names import tensorflow_value
 
 _MOVED = MappingProxyType(
@@ -109,7 +109,7 @@ class Answers:
             return self._older(name, ".".join(parts[1:]))
         inner = [part for part in parts[1:] if part not in ("python", "_api", "v2", "v1", "api")]
         if not inner:
-            return Answer(name, None, tensorflow_value)
+            return Answer(name, None, self._of_tensorflow)
         if inner[0] == "keras":
             rest = ".".join(inner[1:])
             return self._older(name, rest) or self._module(name, rest)
@@ -117,6 +117,9 @@ class Answers:
         for part in inner[1:]:
             value = getattr(value, part)
         return Answer(name, None, functools.partial(getattr, value))
+
+    def _of_tensorflow(self, name: str) -> Any:
+        return self._module("tensorflow.keras", "") if name == "keras" else tensorflow_value(name)
 
     def _older(self, name: str, rest: str) -> ModuleType | None:
         if rest == "backend" and not name.startswith("tensorflow"):
@@ -156,22 +159,23 @@ def older_spellings() -> Iterator[None]:
     """Have Keras 3 take the spellings of older versions: ``SGD(lr=…, decay=…)``, ``nb_epoch``."""
     kept = BaseOptimizer.__init__, TorchTrainer.fit
     tensorflow._available = False  # Keras itself must not take the answers for TensorFlow
-    added = {name: f for name, f in older_methods().items() if not hasattr(TorchTrainer, name)}
-    functions = {n: f for n, f in backend_functions().items() if not hasattr(keras.backend, n)}
+    before: list[tuple[Any, str, Any]] = []
+    for owner, values in older_values():
+        for name, value in values.items():
+            if not hasattr(owner, name) or owner is keras.optimizers.legacy:
+                before.append((owner, name, getattr(owner, name, None)))
+                setattr(owner, name, value)
     BaseOptimizer.__init__ = _rate_under_its_old_name(kept[0])
     TorchTrainer.fit = _epochs_under_their_old_name(kept[1])
-    for owner, values in ((TorchTrainer, added), (keras.backend, functions)):
-        for name, value in values.items():
-            setattr(owner, name, value)
-    vars(keras.utils).setdefault("np_utils", keras.utils)
     try:
         yield
     finally:
         BaseOptimizer.__init__, TorchTrainer.fit = kept
-        for owner, values in ((TorchTrainer, added), (keras.backend, functions)):
-            for name in values:
+        for owner, name, value in before:
+            if value is None:
                 delattr(owner, name)
-        vars(keras.utils).pop("np_utils", None)
+            else:
+                setattr(owner, name, value)
 
 
 def _rate_under_its_old_name(init: Callable[..., None]) -> Callable[..., None]:

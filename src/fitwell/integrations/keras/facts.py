@@ -46,7 +46,7 @@ def loss_name(loss: Any) -> str:
     if loss is None:
         return ""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", getattr(loss, "name", ""))
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.isidentifier():
         return ""
     snake = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
     for plain in (name.lower(), snake):

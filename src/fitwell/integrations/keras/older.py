@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.torch.trainer import TorchTrainer
 
 
 def _legacy_text(name: str) -> Any:
@@ -131,6 +132,32 @@ def older_methods() -> dict[str, Callable[..., Any]]:
         "evaluate_generator": evaluate_generator,
         "predict_generator": predict_generator,
     }
+
+
+def older_values() -> list[tuple[Any, Mapping[str, Any]]]:
+    """Return what classes and modules of Keras 3 lack of what they had: owner and values.
+
+    Optimizers under ``legacy`` are there, and refuse to be made: those of today answer.
+    """
+    made = keras.optimizers
+    preprocessing = "keras.src.legacy.preprocessing"
+    image, sequence = (
+        importlib.import_module(f"{preprocessing}.{n}") for n in ("image", "sequence")
+    )
+    return [
+        (TorchTrainer, older_methods()),
+        (keras.backend, backend_functions()),
+        (keras.utils, {"np_utils": keras.utils}),
+        (keras.preprocessing.image, {"ImageDataGenerator": image.ImageDataGenerator}),
+        (keras.preprocessing.sequence, {"TimeseriesGenerator": sequence.TimeseriesGenerator}),
+        (keras.layers, {"CuDNNLSTM": keras.layers.LSTM, "CuDNNGRU": keras.layers.GRU}),
+        (keras.optimizers, {name.lower(): getattr(made, name) for name in _OPTIMIZERS}),
+        (keras.optimizers.legacy, {name: getattr(made, name) for name in _OPTIMIZERS}),
+    ]
+
+
+_OPTIMIZERS = ("SGD", "RMSprop", "Adam", "Adadelta", "Adagrad", "Adamax", "Nadam")
+"""Classes that older versions had under lower-case names too."""
 
 
 def _named(args: tuple[Any, ...], names: tuple[str, ...]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -25,8 +24,6 @@ def tensorflow_value(name: str) -> Any:
     """
     if name.startswith("_") and name != "__version__":
         raise AttributeError(name)
-    if name == "keras":
-        return _tensorflow_keras()
     made = _VALUES.get(name)
     if made is not None:
         return made()
@@ -38,10 +35,6 @@ def tensorflow_value(name: str) -> Any:
         f"The script needs TensorFlow itself (tf.{name}): fitwell answers tensorflow.keras by "
         "Keras 3 on torch, and no other part of TensorFlow."
     )
-
-
-def _tensorflow_keras() -> Any:
-    return importlib.import_module("tensorflow.keras")
 
 
 _TYPES = frozenset("float16 float32 float64 int8 int32 int64 uint8 bool string".split())
@@ -156,7 +149,8 @@ def _compat() -> SimpleNamespace:
         disable_eager_execution=_nothing,
         enable_eager_execution=_nothing,
     )
-    return SimpleNamespace(v1=one)
+    one.v1 = one.v2 = one
+    return one
 
 
 _VALUES: Mapping[str, Callable[[], Any]] = MappingProxyType(

@@ -1,0 +1,15 @@
+"""A linear unit before a cross entropy of probabilities."""
+
+# expects: loss_output_mismatch
+from keras.layers import Dense
+from keras.models import Sequential
+from keras.utils import set_random_seed
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+set_random_seed(17)
+x, y = load_breast_cancer(return_X_y=True)
+x = StandardScaler().fit_transform(x)
+model = Sequential([Dense(16, activation="relu"), Dense(1)])
+model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+model.fit(x, y, epochs=8, batch_size=32, validation_split=0.2, verbose=0)

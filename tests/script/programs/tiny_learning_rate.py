@@ -1,0 +1,14 @@
+"""SGD at a learning rate of a millionth."""
+
+# expects: learning_rate_too_low
+from keras.layers import Dense
+from keras.models import Sequential
+from keras.optimizers import SGD
+from keras.utils import set_random_seed
+from sklearn.datasets import load_digits
+
+set_random_seed(8)
+x, y = load_digits(return_X_y=True)
+model = Sequential([Dense(64, activation="relu"), Dense(10, activation="softmax")])
+model.compile(SGD(lr=1e-6), "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x / 16.0, y, epochs=8, batch_size=32, validation_split=0.2, verbose=0)
