@@ -110,12 +110,12 @@ def test_short_runs_are_left_alone():
     assert not list(NotLearning().detect(curves([1.0, 1.0, 1.0])))
 
 
-def with_outputs(losses, spread):
+def with_outputs(losses, spread, loss=""):
     """Outputs between -5 and 5."""
     trace = curves(losses)
     quantities = (Quantity.OUTPUT_SPREAD, Quantity.OUTPUT_MIN, Quantity.OUTPUT_MAX)
     rows = [Row(990, q, v) for q, v in zip(quantities, (spread, -5.0, 5.0), strict=True)]
-    return Trace([*trace.rows, *rows], trace.facts)
+    return Trace([*trace.rows, *rows], replace(trace.facts, loss=loss))
 
 
 @pytest.mark.parametrize(("spread", "said"), [(0.0, "the same of every row"), (1.0, "no better")])
@@ -127,14 +127,18 @@ def test_it_says_whether_the_outputs_are_constant(spread, said):
 
 @pytest.mark.parametrize(("spread", "found"), [(0.29, 1), (0.31, 0)])
 def test_who_says_the_same_of_every_row_has_only_learned_how_frequent_each_target_is(spread, found):
-    assert len(list(NotLearning().detect(with_outputs([1.0] + [0.7] * 99, spread)))) == found
+    losses = [1.0] + [0.7] * 99
+    trace = with_outputs(losses, spread, "cross_entropy")
+    assert len(list(NotLearning().detect(trace))) == found
+    assert not list(NotLearning().detect(with_outputs(losses, spread, "mse")))
 
 
-def test_where_neighbours_disagree_there_may_be_nothing_to_learn():
+def test_where_neighbours_disagree_the_targets_may_belong_to_other_rows():
     trace = curves([1.0] * 100)
     rows = [Row(0, Quantity.NEIGHBOR_DISAGREEMENT, 1.0)]
     (finding,) = NotLearning().detect(Trace([*trace.rows, *rows], trace.facts))
-    assert finding.severity == "mild"
+    assert finding.severity == "moderate"
+    assert "belongs to its inputs" in finding.advice
 
 
 @settings(max_examples=25, deadline=None)

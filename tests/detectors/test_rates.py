@@ -1,11 +1,13 @@
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitwell.detectors import LearningRateTooHigh, LearningRateTooLow
+from fitwell.detectors.steps import relative_updates
 from fitwell.errors import ThresholdError
 from fitwell.records import Facts, Quantity, Row, Trace
 from fitwell.testing import DetectorContract
@@ -13,7 +15,7 @@ from fitwell.testing.made_traces import layer_facts
 
 
 def run(losses, update=1e-3, *, gradient=1.0, chance=1.0, cosine=None, disagreement=None, **facts):
-    """A trace of two layers of weight norm 1, with the same relative update in each step.
+    """A trace of two layers of weight norm 10, with the same relative update in each step.
 
     ``update`` is a number, or a function of the step.
     """
@@ -25,8 +27,8 @@ def run(losses, update=1e-3, *, gradient=1.0, chance=1.0, cosine=None, disagreem
         for layer in layers if size is not None else ():
             rows += [
                 Row(step, Quantity.GRADIENT_NORM, gradient, layer.name),
-                Row(step, Quantity.WEIGHT_NORM, 1.0, layer.name),
-                Row(step, Quantity.UPDATE_NORM, size, layer.name),
+                Row(step, Quantity.WEIGHT_NORM, 10.0, layer.name),
+                Row(step, Quantity.UPDATE_NORM, 10 * size, layer.name),
             ]
         if cosine is not None:
             rows.append(Row(step, Quantity.UPDATE_COSINE, cosine))
@@ -132,6 +134,11 @@ class TestLearningRateTooLow(DetectorContract):
 
 @pytest.mark.parametrize(("update", "found"), [(2.9e-4, 1), (3.1e-4, 0)])
 def test_a_step_is_tiny_below_three_ten_thousandths(update, found):
+    assert len(list(LearningRateTooLow().detect(run([1.0] + [0.8] * 199, update)))) == found
+
+
+@pytest.mark.parametrize(("update", "found"), [(8.9e-4, 1), (9.1e-4, 0)])
+def test_and_below_nine_ten_thousandths_where_nothing_was_learned(update, found):
     assert len(list(LearningRateTooLow().detect(run(FLAT, update)))) == found
 
 
@@ -155,8 +162,14 @@ def test_a_rate_lowered_at_the_end_of_a_good_run_is_sound():
 
 
 def test_small_steps_near_what_can_be_attained_are_sound():
-    trace = run([0.8] * 200, 1e-5, disagreement=0.75)
+    trace = run([0.8] * 200, 2.9e-4, disagreement=0.75)
     assert not list(LearningRateTooLow().detect(trace))
+    assert list(LearningRateTooLow().detect(run([0.8] * 200, 1e-5, disagreement=0.75)))
+
+
+def test_tokens_have_no_nearness():
+    near = run([0.8] * 200, 2.9e-4, disagreement=0.75, input_kind="tokens")
+    assert list(LearningRateTooLow().detect(near))
 
 
 def test_without_updates_a_straight_slow_fall_is_mild():
@@ -220,9 +233,29 @@ def test_outputs_that_collapse_under_weights_that_stayed_show_too_large_steps(we
     assert len(list(LearningRateTooHigh().detect(trace))) == found
 
 
-def test_a_fall_that_stops_under_large_steps_after_a_huge_one():
-    losses = [max(0.2, math.exp(-i / 20)) for i in range(200)]
+def test_a_loss_that_rises_again_under_large_steps_after_a_huge_one():
+    losses = [max(0.1, math.exp(-i / 20)) for i in range(150)] + [0.2] * 50
     late = run(losses, lambda s: 1.0 if s < 3 else 0.01, loss="cross_entropy")
     small = run(losses, lambda s: 1.0 if s < 3 else 0.001, loss="cross_entropy")
     found = [len(list(LearningRateTooHigh().detect(t))) for t in (late, small)]
     assert found == [1, 0]
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3])
+def test_weights_near_zero_are_measured_against_those_of_a_fresh_layer(size):
+    """A fresh layer of 100 units has norm 5.8: an update of 0.5 is no large step for it."""
+    trace = run(FLAT)
+    trace.rows[:] = [
+        replace(r, value={Quantity.WEIGHT_NORM: size, Quantity.UPDATE_NORM: 0.5}[r.quantity])
+        if r.quantity in (Quantity.WEIGHT_NORM, Quantity.UPDATE_NORM)
+        else r
+        for r in trace.rows
+    ]
+    assert not list(LearningRateTooHigh().detect(trace))
+    assert relative_updates(trace)[0][1] == pytest.approx(0.5 / (math.sqrt(100 / 3) / 3))
+
+
+def test_validation_that_is_lower_shows_what_was_learned_under_a_noisy_training_loss():
+    trace = run(FLAT, huge_start)
+    trace.rows += [Row(s, Quantity.LOSS, 0.2, phase="validation") for s in (150, 199)]
+    assert not list(LearningRateTooHigh().detect(trace))

@@ -9,7 +9,8 @@ from fitwell.detectors.modes import WrongMode
 from fitwell.detectors.non_finite import NonFinite
 from fitwell.detectors.outputs import LossOutputMismatch
 from fitwell.detectors.progress import NotLearning, OscillatingLoss
-from fitwell.detectors.rates import LearningRateTooHigh, LearningRateTooLow
+from fitwell.detectors.rate_too_high import LearningRateTooHigh
+from fitwell.detectors.rate_too_low import LearningRateTooLow
 from fitwell.detectors.scale import UnscaledInputs
 from fitwell.detectors.shift import DistributionShift
 from fitwell.detectors.underfitting import Underfitting

@@ -10,18 +10,10 @@ from statistics import fmean, median
 from typing import final
 
 from fitwell.detectors.curves import curve, guess_loss, noise, reference_loss
-from fitwell.detectors.layers import sensitivities, trained_layers
 from fitwell.records import Quantity, Trace
 
 STRETCHES = 20
 """A run is cut into so many equal stretches, or as many as there are losses."""
-
-EARLY_STEPS = 21
-"""Steps 0 to 20 count as the start: a watch samples all of them."""
-
-SOUND_SENSITIVITY = 1e-3
-"""Least |gradient| · |weights| / loss of a layer that the learning rate can be blamed for: sound
-networks begin between 0.01 and 10; below this the gradient is what keeps the layer still."""
 
 
 @final
@@ -38,6 +30,7 @@ class Course:
         levels: Mean loss of each stretch.
         error: Typical standard error of a level; infinity where it is unknown.
         first: Loss of the first step.
+        validation: Level of validation at the end, likewise; infinity where it is unknown.
         peak: Largest loss of a step.
         peak_step: Where that was.
         guess: Whether the loss of a constant guess is known; else the first loss stands for it.
@@ -48,6 +41,7 @@ class Course:
     levels: tuple[float, ...]
     error: float
     first: float
+    validation: float
     peak: float
     peak_step: int
     guess: bool
@@ -55,8 +49,12 @@ class Course:
 
     @property
     def left(self) -> float:
-        """Level at the end: the median over the last fifth of the stretches."""
-        return median(self.levels[-max(1, len(self.levels) // 5) :])
+        """Level at the end: the median over the last fifth of the stretches.
+
+        Validation's counts where it is lower: a training loss under dropout, mixup or smoothing
+        is higher than what the network can do.
+        """
+        return min(median(self.levels[-max(1, len(self.levels) // 5) :]), self.validation)
 
     @property
     def best(self) -> float:
@@ -95,12 +93,14 @@ def course(trace: Trace) -> Course | None:
     cuts = [round(i * size) for i in range(min(STRETCHES, len(values)) + 1)]
     parts = [values[a:b] for a, b in pairwise(cuts)]
     errors = [noise(part) / len(part) ** 0.5 for part in parts if len(part) >= 5]
+    evaluations = [value / reference for _, value in curve(trace, "validation")]
     peak = max(range(len(values)), key=values.__getitem__)
     return Course(
         steps=tuple(points[b - 1][0] for b in cuts[1:]),
         levels=tuple(fmean(part) for part in parts),
         error=median(errors) if errors else math.inf,
         first=values[0],
+        validation=median(evaluations[-max(1, len(evaluations) // 5) :] or [math.inf]),
         peak=values[peak],
         peak_step=points[peak][0],
         guess=guess_loss(trace) is not None,
@@ -136,69 +136,6 @@ def line(values: Sequence[float]) -> tuple[float, float]:
     return rise * (n - 1), math.sqrt(rest / (n - 2) / spread) * (n - 1)
 
 
-def relative_updates(trace: Trace) -> list[tuple[int, float, float]]:
-    """Return (step, median, largest) over the layers of |update| / |weights|, by sampled step.
-
-    Layers that no optimizer moves are left out, and so are weights of zero.
-    """
-    known = {layer.name for layer in trained_layers(trace)}
-    weights, updates = (
-        {
-            (row.step, row.module): row.value
-            for row in trace
-            if row.quantity == quantity and row.phase == "train"
-        }
-        for quantity in (Quantity.WEIGHT_NORM, Quantity.UPDATE_NORM)
-    )
-    found: dict[int, list[float]] = {}
-    for (step, module), update in updates.items():
-        weight = weights.get((step, module), 0.0)
-        if weight > 0 and math.isfinite(update / weight) and (module in known or not known):
-            found.setdefault(step, []).append(update / weight)
-    return [(step, median(v), max(v)) for step, v in sorted(found.items())]
-
-
-def travelled(trace: Trace) -> float | None:
-    """Return how far the weights could have come, in shares of their size.
-
-    It is the sum of the relative updates of all steps, as if each went on where the one before
-    had ended; steps that were not sampled count as their neighbours. None where none was.
-    """
-    found = relative_updates(trace)
-    losses = curve(trace)
-    if not found:
-        return None
-    end = max(losses[-1][0] if losses else 0, found[-1][0]) + 1
-    total = 0.0
-    for (step, value, _), after in zip(found, [s for s, *_ in found[1:]] + [end], strict=True):
-        total += value * (after - step)
-    return total
-
-
-def share_moved_by_gradients(trace: Trace) -> float | None:
-    """Return the share of layers whose gradient is large enough to learn from, or None.
-
-    Judged over the first sampled steps: see :data:`SOUND_SENSITIVITY`.
-    """
-    found = sensitivities(trace)
-    sound = []
-    for values in found.values():
-        early = [v for s, v in values.items() if s < EARLY_STEPS and math.isfinite(v)]
-        if early:
-            sound.append(median(early) >= SOUND_SENSITIVITY)
-    return fmean(sound) if sound else None
-
-
-def first_sensitivity(trace: Trace) -> float:
-    """Return the largest |gradient| · |weights| / loss of a layer at step 0; 0 if not known.
-
-    Layers that a normalisation follows are left out: their gradients are large by nature.
-    """
-    normalized = {layer.name for layer in trace.facts.layers if layer.normalized}
-    values = [v[0] for n, v in sensitivities(trace).items() if 0 in v and n not in normalized]
-    return max((v if math.isfinite(v) else math.inf for v in values), default=0.0)
-
-
 def attainable(trace: Trace) -> float | None:
     """Return a share of a constant guess's loss that near rows show to be attainable, or None.
 
@@ -206,8 +143,11 @@ def attainable(trace: Trace) -> float | None:
     numbers, the disagreement of neighbours is that floor, as a share of the variance. For classes
     a share d of disagreeing neighbours is what labels drawn anew with probability 1 - sqrt(1 - d)
     would give, and the floor is the cross entropy of the best guess under such labels. Both are
-    upper bounds of the true floor, since the nearest row is never the same row.
+    upper bounds of the true floor, since the nearest row is never the same row. The numbers of
+    words and letters have no nearness: for tokens it is None.
     """
+    if trace.facts.input_kind == "tokens":
+        return None
     values = [v for _, v in trace.series(Quantity.NEIGHBOR_DISAGREEMENT) if math.isfinite(v)]
     if not values:
         return None
@@ -222,23 +162,6 @@ def attainable(trace: Trace) -> float | None:
     wrong = (1 - right) / (classes - 1)
     entropy = -right * math.log(right) - (classes - 1) * wrong * math.log(max(wrong, 1e-300))
     return entropy / math.log(classes)
-
-
-def decaying(trace: Trace) -> float:
-    """Return the share by which decay alone shrinks the weights in one step, from the facts."""
-    rates = [rate for _, rate in trace.series(Quantity.LEARNING_RATE)]
-    return trace.facts.weight_decay * max(rates, default=0.0)
-
-
-def rate_varies(trace: Trace) -> bool:
-    """Whether the learning rate rises by more than half after it had fallen: a cycle."""
-    rates = [rate for _, rate in trace.series(Quantity.LEARNING_RATE) if rate > 0]
-    low = math.inf
-    for rate in rates:
-        if rate > 1.5 * low:
-            return True
-        low = min(low, rate)
-    return False
 
 
 def made_targets(trace: Trace) -> bool:

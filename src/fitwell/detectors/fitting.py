@@ -36,6 +36,10 @@ _RISE = 0.06
 """Rise of validation from its minimum that is more than a trifle. Memorised label noise came up by
 0.07 to 0.12 within 30 epochs; a network on breast cancer that is sound by its accuracy, by 0.06."""
 
+_MEMORISED = 0.2
+"""Training loss, as a share of validation's, up to which the rows were learned by heart. With more
+of it left a level gap may as well come from validation rows that are harder."""
+
 _SHIFTED = 1.25
 """A first evaluation that costs so much more than a constant guess, and than training, shows rows
 of another kind, not rows that were learned too well: those begin alike."""
@@ -294,7 +298,10 @@ def _severity(gap: _Gap, behind: float | None, surely: float, *, by_loss: bool) 
     Where nothing is surely classified worse, a gap of the loss is a matter of calibration.
     """
     limits = (_MODERATE, _SEVERE) if by_loss else (_MODERATE_METRIC, _SEVERE_METRIC)
-    rank = max((gap.low >= limits[0]) + (gap.low >= limits[1]), int(gap.turned))
+    rank = (gap.low >= limits[0]) + (gap.low >= limits[1])
+    if by_loss and gap.training > _MEMORISED * gap.validation:
+        rank = int(gap.turned and rank > 0) + int(gap.turned and rank > 1)
+    rank = max(rank, int(gap.turned))
     if behind is not None:
         worse = (surely >= _MODERATE_METRIC) + (surely >= _SEVERE_METRIC)
         rank = 0 if surely <= 0 else max(rank, worse)

@@ -14,8 +14,8 @@ from fitwell.detectors.course import (
     course,
     made_targets,
     output_variety,
-    rate_varies,
 )
+from fitwell.detectors.steps import rate_varies
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Severity, Trace
@@ -158,7 +158,8 @@ class NotLearning(Detector):
     smaller than ``max_fall``. Loss levels are averages, so one lucky batch does not count.
 
     Where near rows carry different targets all over (an attainable share above
-    ``max_disagreement``), there may be nothing to learn: then the finding is mild and says so.
+    ``max_disagreement``), the targets may belong to other rows, or there is nothing to learn: then
+    the finding is moderate at most, and says so.
 
     It tells whether the network says nearly the same of every row: then it has given up on its
     inputs (dead units, a collapsed layer, weight decay, targets that belong to other rows); if not,
@@ -228,7 +229,8 @@ class NotLearning(Detector):
         falls = -change > max(self.noises * error, self.max_fall * reference)
         variety = output_variety(trace)
         same = variety is not None and variety[1] <= self.max_variety
-        least = self.min_left_if_same if same and run.guess else self.min_left
+        classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
+        least = self.min_left_if_same if same and classes else self.min_left
         if min(run.left, median(late)) < least * reference or falls:
             return ()
         return (self._finding(trace, run, change, error),)
@@ -239,14 +241,15 @@ class NotLearning(Detector):
         floor = attainable(trace)
         hopeless = floor is not None and floor >= self.max_disagreement
         why = (
-            "near rows carry different targets, so there may be nothing to learn."
+            "near rows carry different targets: those of other rows, or the inputs hold nothing of "
+            "them."
             if hopeless
             else "the network says nearly the same of every row."
             if constant
             else "its answers are no better than a constant guess."
         )
         severity: Severity = "severe" if run.left >= _NOTHING else "moderate"
-        severity = "mild" if hopeless else severity
+        severity = "moderate" if hopeless else severity
         evidence = {
             "remaining": run.left,
             "best": run.best,
@@ -266,5 +269,6 @@ class NotLearning(Detector):
                 f"After {run.span + 1} steps the training loss stands at {run.left:.0%} of "
                 f"{'what a constant guess costs' if run.guess else 'its start'}: {why}"
             ),
+            advice="Check that each target belongs to its inputs." if hopeless else "",
             phrase="nothing is learned",
         )

@@ -9,7 +9,7 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.course import Course, attainable, course, made_targets
-from fitwell.detectors.curves import curve, guess_loss, reference_loss
+from fitwell.detectors.curves import curve, guess_loss
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Facts, Finding, LayerFact, Quantity, Severity, Trace
@@ -157,7 +157,7 @@ class Underfitting(Detector):
         if rest.falling and not reasons:
             severity, why = "mild", "it still falls, so the run is too short or too slow."
             advice = "Train for more steps."
-        elif noisy:
+        elif noisy and not reasons:
             severity = "mild"
             why = "near rows carry different targets, so little more can be learned from them."
         elif not why:
@@ -190,9 +190,7 @@ class Underfitting(Detector):
 def _rest(trace: Trace, run: Course) -> _Rest:
     """Measure where the run stands; a loss falls if it goes on falling beyond its noise."""
     change, error = run.trend()
-    reference = reference_loss(trace) or 1.0
-    late = [v / reference for _, v in curve(trace, "validation")]
-    left = min([run.left, *([median(late[-max(1, len(late) // 5) :])] if late else [])])
+    left = run.left
     floor = None if _reconstructs(trace) else attainable(trace)
     whole, _ = run.trend(of=1.0)
     much = min(0.1 * (left - (floor or 0.0)), -_STEADY_SHARE * whole)
