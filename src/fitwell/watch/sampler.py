@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fitwell.interfaces import Numbers, Probe, Reading
-from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses
+from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses, TimeGradients
 from fitwell.watch import probing
 from fitwell.watch.alarms import Alarms
 from fitwell.watch.budget import Budget, Level
@@ -119,6 +119,9 @@ class Sampler:
         for probe in self._around_forward:
             if isinstance(probe, Activations):
                 probe.layout = self._run.layout
+        for probe in self._around_step:
+            if isinstance(probe, TimeGradients):
+                probe.looped = self._run.looped
 
     def _probes_of(self, optimizer: torch.optim.Optimizer) -> list[Probe]:
         """Return what is to be read around the update of an optimizer in this step."""
