@@ -22,7 +22,7 @@ of SGD, Adam and RMSprop ended between 1e-4 and 1e-2."""
 
 
 _LOST = 0.15
-"""Share of a run above its start, after a divergence, that counts as lost. Healthy runs lose none."""
+"""Share of a run above its start, after a divergence, that is lost. Healthy runs lose none."""
 
 _FAR = 0.5
 """A classifier that rests here, under large steps after a huge one, is kept from learning: healthy
@@ -255,12 +255,12 @@ def _collapsed(trace: Trace) -> bool:
 
 def _steps(trace: Trace) -> _Steps:
     found = relative_updates(trace)
-    early = [(largest, step) for step, _, largest in found if step < EARLY_STEPS]
-    size, where = max(early, default=(math.nan, -1))
+    early = [(largest, -step) for step, _, largest in found if step < EARLY_STEPS]
+    size, before = max(early, default=(math.nan, 1))
     cosines = [v for _, v in trace.series(Quantity.UPDATE_COSINE) if math.isfinite(v)]
     return _Steps(
         early=size,
-        early_step=where if where >= 0 else None,
+        early_step=-before if before <= 0 else None,
         late=median([m for _, m, _ in found[len(found) // 2 :]]) if found else math.nan,
         cosine=median(cosines[len(cosines) // 2 :]) if len(cosines) >= 6 else math.nan,
     )
