@@ -71,7 +71,10 @@ def test_inputs_may_not_be_tiny(peak, count):
 
 
 def test_what_has_learned_all_the_same_is_mild():
-    assert found(inputs(rms=300.0, peak=900.0, losses=(1.0, *(0.1,) * 19)))[0][0] == "mild"
+    trace = inputs(rms=300.0, peak=900.0, losses=(1.0, *(0.1,) * 19))
+    assert found(trace)[0][0] == "mild"
+    trace.add([Row(s, Quantity.LOSS, 3.0, phase="validation") for s in (9, 19)])
+    assert found(trace)[0][0] == "severe", "only the training rows were learned"
 
 
 def test_a_normalisation_of_the_input_or_behind_the_first_layer_makes_size_harmless():

@@ -9,7 +9,7 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.loss_kinds import loss_kind
-from fitwell.detectors.outcome import is_tried, learned
+from fitwell.detectors.outcome import is_tried, went_well
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
@@ -50,7 +50,7 @@ class UnscaledInputs(Detector):
 
     It is silent for tokens, and where a normalisation reads the input first; on *size* and *tiny*
     also where one follows the first layer, for that layer's scale then cancels. A run that has
-    learned all the same is called mild at most, for the scale did no harm.
+    learned all the same, validation included, is called mild at most: the scale did no harm.
 
     Evidence: ``input_rms``, ``input_max``, ``input_spread``, ``target_rms``, as far as they are out
     of range.
@@ -100,7 +100,7 @@ class UnscaledInputs(Detector):
         return (
             Finding(
                 condition=self.condition,
-                severity=_severity(worst.factor, tried=tried, well=learned(trace)),
+                severity=_severity(worst.factor, tried=tried, well=went_well(trace)),
                 confidence=0.8 if tried else 0.65,
                 layers=tuple(layer.name for layer in layers),
                 since=None,

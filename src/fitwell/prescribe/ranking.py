@@ -86,13 +86,11 @@ def rate(finding: Finding, facts: Facts, *, lower: bool) -> RemedySpec:
         facts: What is known of the optimizer.
         lower: Whether the rate was too high, and not too low.
     """
-    adaptive, momentum, plain = USUAL_RATES
-    usual = adaptive if is_adaptive(facts) else momentum if facts.momentum >= 0.8 else plain
     now = finding.evidence.get("rate", 0.0)
-    factor = usual / now if now > 0 else 0.1 if lower else 10.0
+    factor = _usual(facts) / now if now > 0 else 0.1 if lower else 10.0
     factor = min(factor, 0.1) if lower else max(factor, 10.0)
     return RemedySpec(
-        "LearningRate", {"factor": float(f"{min(max(factor, 1e-3), 1e3):.1g}"), "warmup": 0}
+        "LearningRate", {"factor": float(f"{min(max(factor, 1e-6), 1e6):.1g}"), "warmup": 0}
     )
 
 
@@ -117,10 +115,12 @@ def for_explosion(finding: Finding, facts: Facts) -> Specs:
         lower = rate(finding, facts, lower=True)
         return _once((lower, clip(facts), *norm(facts), _INIT, *_FINER_CLIPS))
     if is_recurrent(facts):
-        own = (_INIT, *norm(facts), RemedySpec("ClipNorm"))
+        clipped = (RemedySpec("ClipNorm"), *_FINER_CLIPS)
         if finding.since:
-            own = (RemedySpec("ClipNorm"), _INIT, *norm(facts))
-        return _once((*own, *_FINER_CLIPS, warm))
+            return _once((*clipped[:1], _INIT, *norm(facts), *clipped, warm))
+        high = finding.evidence.get("rate", 0.0) >= _usual(facts)
+        slower = (rate(finding, facts, lower=True),) if high else ()
+        return _once((_INIT, *norm(facts), *slower, *clipped, warm))
     weights = for_first_weights(finding, facts)
     return _once((*weights, RemedySpec("ClipNorm"), *_FINER_CLIPS, warm))
 
@@ -189,6 +189,11 @@ def born(finding: Finding, share: str) -> bool:
     """
     now, first = finding.evidence.get(share, 1.0), finding.evidence.get("first_share", 1.0)
     return first >= now / 2
+
+
+def _usual(facts: Facts) -> float:
+    adaptive, momentum, plain = USUAL_RATES
+    return adaptive if is_adaptive(facts) else momentum if facts.momentum >= 0.8 else plain
 
 
 def _between(facts: Facts) -> set[str]:
