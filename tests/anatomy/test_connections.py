@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fitwell.anatomy import inspect, layer_facts, norm_facts, output_activation
+from fitwell.anatomy import inspect, layer_facts, looped, norm_facts, output_activation
 from fitwell.records import NormFact
 
 
@@ -154,3 +154,14 @@ def test_a_norm_in_a_recurrence_is_told_from_one_behind_it(body, expected):
     model, found = anatomy(body, x=torch.randn(5, 3, 4), cell=nn.GRUCell(4, 4), **layers)
     (fact,) = norm_facts(model, found)
     assert fact.recurrent is expected
+
+
+def test_a_layer_that_runs_on_its_own_output_is_looped():
+    def body(net, x):
+        h = torch.zeros(len(x), 4)
+        for t in range(3):
+            h = torch.tanh(net.a(x[:, t]) + net.b(h))
+        return net.d(net.c(net.c(h)))
+
+    _, found = anatomy(body, x=torch.randn(5, 3, 4))
+    assert looped(found) == {"b"}

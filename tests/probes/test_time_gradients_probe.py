@@ -113,6 +113,33 @@ def test_cells_in_a_loop_have_the_gradient_of_each_state():
     assert found == expected
 
 
+def test_a_looped_layer_has_the_gradient_of_what_it_put_out_each_time():
+    torch.manual_seed(0)
+    layer, made = nn.Linear(2, 2), []
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.step = layer
+
+        def forward(self, x):
+            made.clear()
+            for _ in range(4):
+                x = self.step(torch.tanh(x))
+                x.retain_grad()
+                made.append(x)
+            return x
+
+    model = Loop()
+    probe = TimeGradients(model)
+    probe.looped = frozenset({"step"})
+    with probe:
+        model(torch.randn(6, 2)).square().sum().backward()
+        probe.before_update()
+        found = [(r.module, r.call, float(r.value)) for r in probe.readings()]
+    assert found == [("step", t, pytest.approx(float(x.grad.norm()))) for t, x in enumerate(made)]
+
+
 def test_a_long_sequence_is_told_of_at_64_steps_with_the_last_one():
     layer = nn.RNN(1, 2, batch_first=True)
     found = read(layer, lambda: layer(torch.randn(2, 300, 1))[0].sum())

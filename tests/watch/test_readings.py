@@ -42,6 +42,20 @@ class Steps(nn.Module):
         return self.out(h)
 
 
+class ByHand(nn.Module):
+    """A recurrence that is written out, its weights in one layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.out = nn.Linear(8, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        h = torch.zeros(len(x), 6)
+        for t in range(4):
+            h = torch.tanh(self.step(torch.cat([x.reshape(len(x), 4, 2)[:, t], h], 1)))
+        return self.out(h)
+
+
 class Idle(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(8, 3))
@@ -83,7 +97,7 @@ def run(make, *, watched):
     return one, model, state
 
 
-@pytest.mark.parametrize("make", [Rows, Steps, Idle])
+@pytest.mark.parametrize("make", [Rows, Steps, ByHand, Idle])
 def test_a_run_with_every_reading_is_the_same_bit_for_bit(make):
     _, _, bare = run(make, watched=False)
     _, model, watched = run(make, watched=True)
@@ -95,7 +109,12 @@ def test_a_run_with_every_reading_is_the_same_bit_for_bit(make):
 
 @pytest.mark.parametrize(
     ("make", "own"),
-    [(Rows, {"statistics_drift"}), (Steps, {"time_gradient"}), (Idle, {"gradientless"})],
+    [
+        (Rows, {"statistics_drift"}),
+        (Steps, {"time_gradient"}),
+        (ByHand, {"time_gradient"}),
+        (Idle, {"gradientless"}),
+    ],
 )
 def test_every_reading_comes(make, own):
     one, _, _ = run(make, watched=True)

@@ -5,7 +5,7 @@ function, in the order in which they ran, with what fed what. It needs no tracin
 shared modules, functional calls and keyword inputs are seen as they happened.
 """
 
-from fitwell.anatomy.connections import norm_facts, output_activation
+from fitwell.anatomy.connections import looped, norm_facts, output_activation
 from fitwell.anatomy.example import example_for
 from fitwell.anatomy.inspection import (
     inspect,
@@ -26,6 +26,7 @@ __all__ = [
     "inspect",
     "is_normalization",
     "layer_facts",
+    "looped",
     "network_facts",
     "norm_facts",
     "normalizes_input",

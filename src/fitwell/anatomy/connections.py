@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import prod
 from types import MappingProxyType
 
@@ -111,6 +111,23 @@ def bypassed(anatomy: Anatomy) -> frozenset[str]:
             if len(theirs) <= 1 and len(theirs) < len(mine) and not theirs & mine:
                 found |= mine - later
     return frozenset(found)
+
+
+def looped(anatomy: Anatomy) -> frozenset[str]:
+    """Return the paths of the layers that run three times and more, each on what the last made.
+
+    A recurrence that is written out shows so; a layer that is called on one time step after
+    another, and not on its own output, is none.
+    """
+    behind = _ancestors(anatomy)
+    calls: dict[str, list[int]] = {}
+    for node in anatomy.of_role(*LAYER_ROLES):
+        calls.setdefault(node.path, []).append(node.index)
+    return frozenset(
+        path
+        for path, run in calls.items()
+        if len(run) > 2 and all(behind[b] & _bit(a) for a, b in pairwise(run))
+    )
 
 
 def _ancestors(anatomy: Anatomy) -> list[int]:

@@ -48,6 +48,7 @@ class StatisticsDrift(Probe):
 
     def __enter__(self) -> Self:
         self._readings = []
+        self._calls.clear()
         if self._norms:
             root = self._model.register_forward_pre_hook(Hook(self._begins))
             self._attached.callback(root.remove)

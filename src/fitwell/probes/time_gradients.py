@@ -44,20 +44,26 @@ class TimeGradients(Probe):
 
     ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU`` hide their steps: with the gradient that came back to
     its output, a layer is run again alone on a few rows of its input, and the gradient with
-    respect to that input is taken step by step. A cell that the network calls in a loop has the
-    gradient of what it put out at each call. Packed sequences are left out.
+    respect to that input is taken step by step. A cell that the network calls in a loop, and any
+    layer known to be ``looped``, has the gradient of what it put out at each call. Packed
+    sequences are left out.
 
     It costs part of a step, so it acts on steps 0, 5 and 20, and then on ever rarer ones.
 
     Args:
         model: The network; its recurrent modules carry light hooks in those steps.
         clock: Tells the number of the step under way; without it, every step is read.
+
+    Attributes:
+        looped: Names of further modules that run on their own output; they may be set later.
     """
 
     def __init__(self, model: nn.Module, *, clock: Callable[[], int] | None = None) -> None:
         named = list(model.named_modules())
         self._layers = [(n, m) for n, m in named if isinstance(m, nn.RNNBase)]
-        self._cells = [(n, m) for n, m in named if isinstance(m, nn.RNNCellBase)]
+        self._modules = dict(named)
+        self._cells = frozenset(n for n, m in named if isinstance(m, nn.RNNCellBase))
+        self.looped: frozenset[str] = frozenset()
         self._clock = clock
         self._due = 2 * _EARLY[-1]
         self._attached = ExitStack()
@@ -71,13 +77,13 @@ class TimeGradients(Probe):
             for name, layer in self._layers:
                 handle = layer.register_forward_hook(Hook(self._ran, name), with_kwargs=True)
                 self._attached.callback(handle.remove)
-            for name, cell in self._cells:
-                handle = cell.register_forward_hook(Hook(self._stepping, name))
+            for name in sorted(self._cells | (self.looped & self._modules.keys())):
+                handle = self._modules[name].register_forward_hook(Hook(self._stepping, name))
                 self._attached.callback(handle.remove)
         return self
 
     def _is_due(self) -> bool:
-        if self._clock is None or not (self._layers or self._cells):
+        if self._clock is None:
             return True
         step = self._clock()
         if step >= self._due:
@@ -131,7 +137,9 @@ class TimeGradients(Probe):
                 none = next(sizes[0] for sizes in steps if sizes).new_zeros(())
                 sums = [torch.stack(sizes).sum().sqrt() if sizes else none for sizes in steps]
                 found += _told(name, torch.stack(sums))
-        self._readings = found
+        # Where several optimizers step, the first one's weights are still those of the step.
+        self._calls, self._stepped = {}, {}
+        self._readings += found
 
     def readings(self) -> Iterable[Reading]:
         """Return one reading a recurrent layer and time step; ``call`` is the time step."""

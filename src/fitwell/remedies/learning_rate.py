@@ -25,7 +25,7 @@ class LearningRate(Remedy):
     until update ``steps`` to ``min_factor``, on half a cosine or on a line.
 
     Args:
-        factor: Multiple of the optimizer's own rate, in (0, 1000].
+        factor: Multiple of the optimizer's own rate, in (0, 1e6].
         warmup: Updates until the full rate, at least 0.
         schedule: ``"constant"``, ``"cosine"`` or ``"linear"``.
         steps: Updates in the whole run, warm-up included; needed for a rate that falls.
@@ -50,7 +50,7 @@ class LearningRate(Remedy):
     min_factor: float = 0.0
 
     def __post_init__(self) -> None:
-        in_range("factor", self.factor, 0.0, 1000.0, open_low=True)
+        in_range("factor", self.factor, 0.0, 1e6, open_low=True)
         in_range("min_factor", self.min_factor, 0.0, 1.0)
         for name, value in (("warmup", self.warmup), ("steps", self.steps)):
             in_range(name, value, 0, 1e12)

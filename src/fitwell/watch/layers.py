@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from fitwell.anatomy import Recorder, network_facts
+from fitwell.anatomy import Recorder, looped, network_facts
 from fitwell.probes import Layout, layout_of
 from fitwell.records import Anatomy, Node
 from fitwell.watch.run import Run, called_in
@@ -68,6 +68,7 @@ class Layers:
         anatomy = _merged(self._anatomies) if self._anatomies else None
         held = [group for optimizer in run.optimizers for group in optimizer.param_groups]
         everything = SimpleNamespace(param_groups=held)
+        run.looped = looped(anatomy) if anatomy is not None else frozenset()
         run.layout, run.layers = layout_of(run.model, anatomy, everything)  # type: ignore[arg-type]
 
 

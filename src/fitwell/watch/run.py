@@ -30,6 +30,7 @@ class Run:
         updates: Whether to read how far each step moves the weights.
         layout: What the network's layers are; None before its first forward pass.
         layers: One fact a layer.
+        looped: Names of the layers that run again and again on their own output.
         tallies: What training has shown of inputs, targets and first outputs.
         learned: Fields of :class:`fitwell.records.Facts` that probes have found out.
     """
@@ -43,6 +44,7 @@ class Run:
     updates: bool = True
     layout: Layout | None = None
     layers: tuple[LayerFact, ...] = ()
+    looped: frozenset[str] = frozenset()
     tallies: Tallies = field(init=False)
     learned: dict[str, Any] = field(default_factory=dict)
 
