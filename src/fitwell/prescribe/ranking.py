@@ -157,10 +157,14 @@ def for_saturation(finding: Finding, facts: Facts) -> Specs:
 
 
 def for_broken(finding: Finding, facts: Facts) -> Specs:
-    """Nothing where the data are broken; else what keeps numbers small."""
+    """Nothing where the data are broken; else what keeps numbers small.
+
+    Clipping first: it also skips a step whose gradient is not finite. Where a few texts without a
+    word gave NaN (fault corpus), it led to 0.72, the sound twin to 0.70, and a lower rate to NaN.
+    """
     if {"inputs", "targets"} & set(finding.evidence):
         return ()
-    return _once((rate(finding, facts, lower=True), clip(facts), *norm(facts), _INIT))
+    return _once((clip(facts), rate(finding, facts, lower=True), *norm(facts), _INIT))
 
 
 def for_unscaled(finding: Finding, facts: Facts) -> Specs:
