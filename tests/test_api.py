@@ -12,7 +12,8 @@ from fitwell import errors, records, remedies
 def test_the_public_names_are_pinned():
     assert set(fitwell.__all__) == {
         *("Cure", "Diagnosis", "Finding", "FitwellError", "LearningCurve", "MonteCarlo"),
-        *("NotApplicable", "Recipe", "RemedySpec", "Study", "Task", "Trace", "Treated", "Verdict"),
+        *("NotApplicable", "Recipe", "RemedySpec", "Study", "Task", "Trace", "TrainingStopped"),
+        *("Treated", "Verdict"),
         *("compare", "cure", "learning_curve", "monte_carlo", "preflight", "remedies", "watch"),
     }
 

@@ -6,7 +6,7 @@ controlled experiment, on data kept aside, which remedies helped.
 
 from fitwell import remedies
 from fitwell.cure import Cure, cure
-from fitwell.errors import FitwellError, NotApplicable
+from fitwell.errors import FitwellError, NotApplicable, TrainingStopped
 from fitwell.monte_carlo import MonteCarlo, monte_carlo
 from fitwell.preflight import preflight
 from fitwell.recipe import Recipe, Treated
@@ -30,6 +30,7 @@ __all__ = [
     "Study",
     "Task",
     "Trace",
+    "TrainingStopped",
     "Treated",
     "Verdict",
     "compare",

@@ -11,6 +11,7 @@
     ├── BudgetTooSmall      the time allowed does not cover the least that must be run
     ├── MissingExtra        an optional dependency is not installed
     ├── ScriptRefused       a script under watch needs what is not there
+    ├── TrainingStopped     a watch was told to stop at such a finding; a checkpoint is kept
     └── Interrupted         stopped by the user; what was finished is kept
 
 The first line of a message stands alone; further lines hold details.
@@ -20,7 +21,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 class FitwellError(Exception):
@@ -61,6 +64,29 @@ class ScriptRefused(FitwellError):
 
 class Interrupted(FitwellError):
     """Stopped by the user; what was finished is kept and can be resumed."""
+
+
+class TrainingStopped(FitwellError):
+    """A watched run was stopped, as it was asked to be.
+
+    Args:
+        diagnosis: What was found: a :class:`fitwell.records.Diagnosis`.
+        checkpoint: File with the last good state of model and optimizer.
+        finding: The one in it that the run was stopped for.
+        steps: Optimizer steps that were made.
+    """
+
+    def __init__(self, diagnosis: Any, checkpoint: Path, finding: Any, steps: int) -> None:
+        super().__init__(
+            f"Training was stopped after {steps} steps: {finding.severity} {finding.condition}.\n"
+            f"  {finding.explanation}\n"
+            f"  last good state: {checkpoint}"
+        )
+        self.diagnosis, self.checkpoint = diagnosis, checkpoint
+        self.finding, self.steps = finding, steps
+
+    def __reduce__(self) -> tuple[type[TrainingStopped], tuple[object, ...]]:
+        return type(self), (self.diagnosis, self.checkpoint, self.finding, self.steps)
 
 
 def require(module: str, extra: str = "lab") -> ModuleType:

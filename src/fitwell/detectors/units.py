@@ -9,6 +9,7 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import LEARNED_BELOW, remaining_loss
+from fitwell.detectors.layers import inputs_are_blank
 from fitwell.detectors.movement import largest_update
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -48,6 +49,7 @@ class DeadUnits(Detector):
     learning yet, it must be nearly all of a layer; and where the loss has all but gone, nothing
     is dead that was needed.
 
+    Where nothing but zeros enters the network, it is the data that are dead, and no layer is named.
     Behind a layer that is all but dead, little but biases is left, which switch half of the next
     layer's units off for good: such a layer is named only if it too is all but dead; behind one
     that is altogether silent, none is named.
@@ -99,7 +101,7 @@ class DeadUnits(Detector):
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
         left = remaining_loss(trace)
-        if left is not None and left < self.min_remaining:
+        if (left is not None and left < self.min_remaining) or inputs_are_blank(trace):
             return ()
         limit = self.max_dead
         if left is None or left < LEARNED_BELOW:

@@ -144,7 +144,8 @@ class Activations(Probe):
     ) -> None:
         if not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return
-        with self._spending(), torch.no_grad():
+        # A recorder of the layers, in the first pass, is not to hear what is computed here.
+        with self._spending(), torch.no_grad(), torch._C.DisableTorchFunction():
             values = given if isinstance(given, Tensor) else next(tensors_in(given), None)
             if values is None or values.dim() < 2 or values.is_nested or not values.numel():
                 return

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, NamedTuple, Self, final
 
-import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -114,13 +113,14 @@ class Losses(Probe):
                 self._note(module, (args, kwargs), output, training=training)
 
     def _note(self, module: nn.Module, given: Any, output: Tensor, *, training: bool) -> None:
-        first = next(tensors_in(given), None)
+        args = given[0]
+        quick = args and isinstance(args[0], Tensor)
+        first = args[0] if quick else next(tensors_in(given), None)
         rows = len(first) if first is not None and first.dim() else 1
         value = output.detach()
-        with torch.no_grad():
-            value = value.mean() if value.dim() else value.clone()
-            if getattr(module, "reduction", "") == "sum":
-                value = value / rows
+        value = value.mean() if value.dim() else value.clone()
+        if getattr(module, "reduction", "") == "sum":
+            value = value / rows
         if output.requires_grad and not training:
             came: list[bool] = []
             self._undecided = value, rows, came

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from fitwell.errors import BadInput, in_range, is_flag
+from fitwell.records import CONDITIONS, SEVERITIES, Finding, Severity
+from fitwell.watch.alarms import Asked
 from fitwell.watch.session import Watch
 from fitwell.watch.told import ToldLoss
 
@@ -22,6 +25,10 @@ def watch(
     overhead: float = 0.01,
     every: int | None = None,
     updates: bool = True,
+    on_finding: Callable[[Finding], object] | None = None,
+    stop_on: Severity | None = None,
+    checkpoint: str | Path = "fitwell-checkpoint.pt",
+    mute: Collection[str] = (),
 ) -> Watch:
     """Watch a training run without changing it; use it as a context manager around the loop.
 
@@ -39,9 +46,18 @@ def watch(
             ``overhead``.
         updates: Whether to read how far each step moves the weights, which takes the memory of one
             more set of weights during a sampled step.
+        on_finding: Called with each finding once, when its condition is seen for the first time:
+            the run is then judged at evaluations and at sampled steps further and further apart.
+            What it raises goes to the loop.
+        stop_on: Raise :class:`fitwell.TrainingStopped` from the optimizer's step once a finding is
+            as severe as this, ``"mild"``, ``"moderate"`` or ``"severe"``. The last state at which
+            the run was judged and nothing was found is saved before.
+        checkpoint: File for that state: ``step``, ``model`` and ``optimizer``.
+        mute: Conditions that are not to be looked for, as ``["dead_units"]``.
 
     Raises:
-        BadInput: If the model or the optimizer is not one of PyTorch.
+        BadInput: If the model or the optimizer is not one of PyTorch, ``stop_on`` no severity, or
+            one of ``mute`` no condition.
         ThresholdError: If ``overhead`` or ``every`` is out of range.
     """
     if not isinstance(model, nn.Module):
@@ -58,4 +74,12 @@ def watch(
     in_range("overhead", overhead, 0.0, 1.0, open_low=True)
     if every is not None:
         in_range("every", every, 1, float("inf"))
-    return Watch(model, optimizers, loss_fn, overhead=overhead, every=every, updates=updates)
+    if stop_on is not None and stop_on not in SEVERITIES:
+        raise BadInput(f"stop_on must be one of {', '.join(SEVERITIES)}, got {stop_on!r}.")
+    for name in mute:
+        if name not in CONDITIONS:
+            raise BadInput(f"Expected one of {', '.join(CONDITIONS)} to mute, got {name!r}.")
+    asked = Asked(on_finding, stop_on, checkpoint, tuple(mute))
+    return Watch(
+        model, optimizers, loss_fn, overhead=overhead, every=every, updates=updates, asked=asked
+    )

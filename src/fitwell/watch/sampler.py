@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fitwell.interfaces import Numbers, Probe, Reading
 from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses, TimeGradients
 from fitwell.watch import probing
+from fitwell.watch.alarms import Alarms
 from fitwell.watch.budget import Budget, Level
 from fitwell.watch.layers import Layers, held_by
 from fitwell.watch.ledger import Ledger
@@ -30,9 +31,13 @@ class Sampler:
         run: What is watched; what is found out is noted there.
         budget: Says which steps can be afforded.
         ledger: Keeps what was read.
+        alarms: Judge the run while it goes on, if that is wanted.
     """
 
-    def __init__(self, run: Run, budget: Budget, ledger: Ledger) -> None:
+    def __init__(
+        self, run: Run, budget: Budget, ledger: Ledger, alarms: Alarms | None = None
+    ) -> None:
+        self._alarms = alarms
         self._run, self._budget, self._ledger = run, budget, ledger
         self._whole_run, self._this_step, self._this_forward = (ExitStack() for _ in range(3))
         self._layers = Layers(run)
@@ -184,7 +189,8 @@ class Sampler:
             for probe in self._standing:
                 if isinstance(probe, Losses):
                     probe.stride = self._budget.stride
-        if clock.evaluated or not clock.step:
+        evaluated = clock.evaluated
+        if evaluated or not clock.step:
             with self._run.spending():
                 clock.evaluated = False
                 self.take_standing()
@@ -192,6 +198,10 @@ class Sampler:
         if clock.step >= self._budget.wake:
             with self._run.spending():
                 self._prepare()
+        if self._alarms is not None:
+            sampled = level != Level.NOTHING
+            with self._run.spending():
+                self._alarms.step_ended(clock.step, sampled=sampled, evaluated=evaluated)
 
     def _keep(self) -> None:
         """Hand what the probes of the step measured to the ledger."""

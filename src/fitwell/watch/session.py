@@ -23,7 +23,9 @@ from fitwell.probes.loss_facts import (
     loss_name,
 )
 from fitwell.records import Diagnosis, Facts, Quantity, Row, Trace
+from fitwell.watch.alarms import Alarms, Asked
 from fitwell.watch.budget import Budget
+from fitwell.watch.checkpoint import Checkpoint
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.names import split
 from fitwell.watch.run import Run
@@ -47,13 +49,20 @@ class Watch:
         overhead: float,
         every: int | None,
         updates: bool = True,
+        asked: Asked | None = None,
+        dense: bool = False,
     ) -> None:
         self._loss = loss_name(loss_fn)
-        self._budget = Budget(overhead, every)
+        self._budget = Budget(overhead, every, dense=dense)
         self._ledger, self._by_hand = Ledger(), Ledger()
         self._run = Run(model, optimizers, loss_fn, self._budget.spending)
         self._run.every_step, self._run.updates = self._budget.every_step, updates
-        self._sampler = Sampler(self._run, self._budget, self._ledger)
+        self._asked = asked or Asked()
+        self._alarms: Alarms | None = None
+        if self._asked.anything:
+            kept = Checkpoint(model, optimizers, self._asked.checkpoint)
+            self._alarms = Alarms(self.diagnosis, overhead, asked=self._asked, checkpoint=kept)
+        self._sampler = Sampler(self._run, self._budget, self._ledger, self._alarms)
         self._membership = Membership(model, optimizers)
         self._described: dict[str, Any] = {}
         self._logged: set[tuple[Quantity, str]] = set()
@@ -64,6 +73,8 @@ class Watch:
         self._entered += 1
         if self._entered == 1:
             self._budget.begin()
+            if self._alarms is not None:
+                self._alarms.begin()
             self._sampler.start()
         return self
 
@@ -77,6 +88,8 @@ class Watch:
         if self._entered == 0:
             self._sampler.stop()
             self._budget.end()
+            if kind is None and self._alarms is not None:
+                self._alarms.end()
 
     def log(
         self, *, step: int | None = None, epoch: int | None = None, **numbers: float | Tensor
@@ -168,7 +181,7 @@ class Watch:
 
     def diagnosis(self) -> Diagnosis:
         """Judge what was recorded so far; may be called during the run and after it."""
-        return prescribe.diagnose(self.trace)
+        return prescribe.diagnose(self.trace, mute=self._asked.mute)
 
     @property
     def cost(self) -> float:
