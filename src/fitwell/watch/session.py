@@ -50,9 +50,10 @@ class Watch:
         every: int | None,
         updates: bool = True,
         asked: Asked | None = None,
+        dense: bool = False,
     ) -> None:
         self._loss = loss_name(loss_fn)
-        self._budget = Budget(overhead, every)
+        self._budget = Budget(overhead, every, dense=dense)
         self._ledger, self._by_hand = Ledger(), Ledger()
         self._run = Run(model, optimizers, loss_fn, self._budget.spending)
         self._run.every_step, self._run.updates = self._budget.every_step, updates
