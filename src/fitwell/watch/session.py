@@ -52,9 +52,10 @@ class Watch:
         every: int | None,
         updates: bool = True,
         asked: Asked | None = None,
+        dense: bool = False,
     ) -> None:
         self._loss = loss_name(loss_fn)
-        self._budget = Budget(overhead, every)
+        self._budget = Budget(overhead, every, dense=dense)
         self._ledger, self._by_hand = Ledger(), Ledger()
         called, model = model, original(model)
         self._run = Run(model, optimizers, loss_fn, self._budget.spending)
