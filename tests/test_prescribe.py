@@ -165,3 +165,25 @@ def test_a_muted_cause_changes_nothing_of_what_it_explains():
     assert muted.muted == ("vanishing_gradients",)
     assert [f.to_dict() for f in muted] == [f.to_dict() for f in whole.findings[1:]]
     assert muted.findings[0].cause.condition == "vanishing_gradients"
+
+
+def test_overfitting_is_first_answered_by_stopping_in_time():
+    assert names("overfitting", layers=MLP)[:2] == ["EarlyStopping", "Augment"]
+
+
+def test_tokens_are_neither_augmented_nor_mixed():
+    found = names("overfitting", layers=MLP, input_kind="tokens")
+    assert not {"Augment", "Mixup", "CutMix"} & set(found)
+    assert "Dropout" in found
+
+
+def test_a_layer_narrower_than_the_classes_is_for_no_remedy_to_widen():
+    narrow = (replace(MLP[0], units=9), MLP[1])
+    assert names("underfitting", layers=narrow, classes=10) == []
+    assert names("underfitting", layers=(replace(MLP[0], units=10), MLP[1]), classes=10)
+
+
+def test_rows_that_lost_their_targets_are_for_the_code_to_mend():
+    lost = replace(finding("not_learning"), advice="Check that each target belongs to its inputs.")
+    assert remedies_for(lost, Facts(layers=MLP)) == ()
+    assert remedies_for(finding("not_learning"), Facts(layers=MLP))

@@ -212,6 +212,29 @@ def test_time_steps_without_a_gradient_are_left_out():
     assert not list(VanishingGradients().detect(Trace(rows, trace.facts)))
 
 
+def test_of_blank_inputs_nothing_is_said_about_layers():
+    trace = gradients([0.0, 0.0, 0.0, 0.0, 1.0])
+    blank = [Row(step, Quantity.INPUT_NORM, 0.0) for step in range(30)]
+    assert not list(VanishingGradients().detect(Trace([*trace.rows, *blank], trace.facts)))
+    once = [Row(0, Quantity.INPUT_NORM, 0.1), *blank]
+    assert list(VanishingGradients().detect(Trace([*trace.rows, *once], trace.facts)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"), [(1.5, "150% of a constant guess"), (1e30, "1e+30 times that of a constant")]
+)
+def test_a_loss_that_ran_away_is_told_as_a_multiple(loss, said):
+    (finding,) = ExplodingGradients().detect(gradients([1e5, 1.0], losses=[loss] * 30))
+    assert said in finding.explanation
+
+
+def test_an_embedding_does_not_explode():
+    trace = gradients([1e5, 1.0])
+    layers = (replace(trace.facts.layers[0], kind="Embedding"), trace.facts.layers[1])
+    assert list(ExplodingGradients().detect(trace))
+    assert not list(ExplodingGradients().detect(Trace(trace.rows, Facts(layers, chance_loss=1.0))))
+
+
 class TestExplodingGradients(DetectorContract):
     def detector(self):
         return ExplodingGradients()

@@ -206,6 +206,8 @@ def test_noise_on_a_healthy_curve_stays_without_finding(seed, noise, pace):
 @pytest.mark.parametrize("detector", [LearningRateTooHigh(), LearningRateTooLow()])
 def test_without_a_training_loss_they_say_so(detector):
     assert "train_loss" in detector.unjudged(Trace())
+    assert "no update" in detector.unjudged(run(FLAT, None))
+    assert detector.unjudged(run(FLAT)) is None
 
 
 def test_limits_out_of_range_are_refused():
@@ -259,3 +261,9 @@ def test_validation_that_is_lower_shows_what_was_learned_under_a_noisy_training_
     trace = run(FLAT, huge_start)
     trace.rows += [Row(s, Quantity.LOSS, 0.2, phase="validation") for s in (150, 199)]
     assert not list(LearningRateTooHigh().detect(trace))
+
+
+@pytest.mark.parametrize(("lost", "found"), [(10, 0), (40, 1)])
+def test_a_divergence_that_costs_much_of_the_run_is_named_although_it_recovers(lost, found):
+    losses = [1.0] + [8.0] * lost + [math.exp(-i / 20) for i in range(199 - lost)]
+    assert len(list(LearningRateTooHigh().detect(run(losses, huge_start)))) == found

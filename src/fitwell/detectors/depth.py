@@ -22,8 +22,9 @@ FLOOR = 1e-15
 EARLY = 21
 """Steps that count as the start: those that a watch always samples."""
 
-_LOOKED_UP = ("Embedding", "EmbeddingBag", "embedding", "embedding_bag")
-"""Kinds whose gradient is spread over rows that a batch does not use: no part of a fall."""
+LOOKED_UP = ("Embedding", "EmbeddingBag", "embedding", "embedding_bag")
+"""Kinds of which a batch uses a few rows only: the norm of all their weights says nothing of those,
+so that they are no part of a fall, and no layer whose gradient explodes."""
 
 
 @final
@@ -82,7 +83,7 @@ def through_depth(trace: Trace) -> dict[str, dict[int, float]]:
     found = {}
     for name, values in sensitivities(trace).items():
         fact = trace.facts.layer(name)
-        if fact is None or fact.kind in _LOOKED_UP:
+        if fact is None or fact.kind in LOOKED_UP:
             continue
         kept = {s: v for s, v in values.items() if v != 0 or not fact.bypassed}
         if kept:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import curve, reference_loss, remaining_loss
-from fitwell.detectors.depth import EARLY, in_time, profile
+from fitwell.detectors.depth import EARLY, LOOKED_UP, in_time, profile
 from fitwell.detectors.layers import middle, sampled_steps, sensitivities
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -45,10 +45,11 @@ class ExplodingGradients(Detector):
       loss rises above twice its reference or stops being finite.
 
     A network whose loss falls well all the same is not ill: a recurrent one often passes through
-    large gradients on its way. The first rule leaves out layers that a normalisation follows: their
-    gradients are large by nature in deep networks (Yang et al.), and tune themselves, since a
-    large step makes the weights grow and the next gradients small (Arora et al.). Steps that a
-    ``GradScaler`` skipped are not recorded, and so are no explosion.
+    large gradients on its way. The first rule leaves out embeddings, of which a batch uses a few
+    rows only, and layers that a normalisation follows: their gradients are large by nature in deep
+    networks (Yang et al.), and tune themselves, since a large step makes the weights grow and the
+    next gradients small (Arora et al.). Steps that a ``GradScaler`` skipped are not recorded, and
+    so are no explosion.
 
     A single spike is an episode: where the gradient jumped by ``max_growth`` and both it and the
     loss came back to where they were, the finding is mild and has an end.
@@ -109,8 +110,9 @@ class ExplodingGradients(Detector):
         return () if seen is None else (_finding(trace, seen),)
 
     def _size(self, trace: Trace, steps: Sequence[int]) -> _Seen | None:
-        normalized = {layer.name for layer in trace.facts.layers if layer.normalized}
-        found = {n: v for n, v in sensitivities(trace).items() if n not in normalized}
+        facts = trace.facts.layers
+        apart = {f.name for f in facts if f.normalized or f.kind in LOOKED_UP}
+        found = {n: v for n, v in sensitivities(trace).items() if n not in apart}
         best: tuple[float, dict[str, float], int] | None = None
         for window in (steps[:1], steps[:EARLY], steps[-max(1, len(steps) // 3) :]):
             values = profile(found, window)
@@ -233,11 +235,11 @@ def _finding(trace: Trace, seen: _Seen) -> Finding:
     left = remaining_loss(trace)
     if left is not None:
         evidence["remaining"] = left
-    fate = (
-        "a plain step will overshoot."
-        if left is None
-        else f"{left:.0%} of a constant guess's loss is left."
-    )
+    fate = "a plain step will overshoot."
+    if left is not None and left < 2:
+        fate = f"{left:.0%} of a constant guess's loss is left."
+    elif left is not None:
+        fate = f"the loss ends at {left:.2g} times that of a constant guess."
     return Finding(
         condition=ExplodingGradients.condition,
         severity=seen.severity,

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, final
 from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.detectors.depth import line
 from fitwell.detectors.first_loss import times_a_guess
-from fitwell.detectors.layers import decades, first_step
+from fitwell.detectors.layers import decades, first_step, inputs_are_blank
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, LayerFact, Quantity, Severity, Trace
@@ -121,7 +121,7 @@ class BadInitialization(Detector):
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding that names all that is wrong, or none."""
         left = remaining_loss(trace)
-        if left is not None and left < self.min_remaining:
+        if (left is not None and left < self.min_remaining) or inputs_are_blank(trace):
             return ()
         if has_learned(trace):
             reasons = [self._scale(trace, least=0.0)]

@@ -65,3 +65,9 @@ def sampled_steps(trace: Trace) -> list[int]:
 def decades(value: float) -> float:
     """Return log10, with zero as -45: below the smallest number that float32 holds."""
     return math.log10(value) if value > 0 else -45.0
+
+
+def inputs_are_blank(trace: Trace) -> bool:
+    """Whether nothing but zeros ever entered the network: then no layer of it can be judged."""
+    sizes = [value for _, value in trace.series(Quantity.INPUT_NORM)]
+    return bool(sizes) and max(sizes) == 0

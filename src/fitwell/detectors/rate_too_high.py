@@ -21,6 +21,9 @@ _LARGE = 5e-3
 of SGD, Adam and RMSprop ended between 1e-4 and 1e-2."""
 
 
+_LOST = 0.15
+"""Share of a run above its start, after a divergence, that is lost. Healthy runs lose none."""
+
 _FAR = 0.5
 """A classifier that rests here, under large steps after a huge one, is kept from learning: healthy
 heads on frozen layers rest below 0.2 of a constant guess's loss, however large their steps."""
@@ -68,7 +71,7 @@ class LearningRateTooHigh(Detector):
     outputs told the rows apart at first, and no longer do, although the weights are as large: the
     steps threw the units to where they are dead. After a too large first step it is also enough
     that the loss, or validation's, rises again, or that a classifier's rests far from zero, while
-    the steps of the second half stay large. A
+    the steps of the second half stay large; or that much of the run went to undoing them. A
     divergence or a relapse needs no such proof if nothing else explains it: gradients descend, so
     a loss that climbs far above its start does so because the steps overshoot (Goodfellow et al.).
 
@@ -126,9 +129,11 @@ class LearningRateTooHigh(Detector):
         in_range("max_sensitivity", self.max_sensitivity, 0, math.inf, open_low=True)
 
     def unjudged(self, trace: Trace) -> str | None:
-        """Say that the training loss is missing."""
+        """Say that the training loss, or the size of the updates, is missing."""
         if course(trace) is None:
             return f"{self.condition}: needs the training loss; log train_loss to have it judged."
+        if not relative_updates(trace):
+            return f"{self.condition}: no update was recorded, so only a divergence was judged."
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -173,6 +178,10 @@ class LearningRateTooHigh(Detector):
             return _Outcome("it jumped up at once and has not recovered", "moderate", early)
         if floor is not None and run.left >= floor + self.margin:
             return _Outcome("it stays far above what the data allow", "moderate", early)
+        start = max(run.first, 1.0)
+        above = sum(level > 1.1 * start for level in run.levels)
+        if large and run.peak >= self.min_growth * start and above >= _LOST * len(run.levels):
+            return _Outcome("it took long to undo the first steps", "moderate", early)
         if not large or steps.late < _LARGE:
             return None
         rises = run.left >= max(1.2 * run.best, run.best + max(0.03, 4 * run.error))
@@ -246,12 +255,12 @@ def _collapsed(trace: Trace) -> bool:
 
 def _steps(trace: Trace) -> _Steps:
     found = relative_updates(trace)
-    early = [(largest, step) for step, _, largest in found if step < EARLY_STEPS]
-    size, where = max(early, default=(math.nan, -1))
+    early = [(largest, -step) for step, _, largest in found if step < EARLY_STEPS]
+    size, before = max(early, default=(math.nan, 1))
     cosines = [v for _, v in trace.series(Quantity.UPDATE_COSINE) if math.isfinite(v)]
     return _Steps(
         early=size,
-        early_step=where if where >= 0 else None,
+        early_step=-before if before <= 0 else None,
         late=median([m for _, m, _ in found[len(found) // 2 :]]) if found else math.nan,
         cosine=median(cosines[len(cosines) // 2 :]) if len(cosines) >= 6 else math.nan,
     )

@@ -75,9 +75,11 @@ class LearningRateTooLow(Detector):
         in_range("min_steps", self.min_steps, 2, math.inf)
 
     def unjudged(self, trace: Trace) -> str | None:
-        """Say that the training loss is missing."""
+        """Say that the training loss, or the size of the updates, is missing."""
         if course(trace) is None:
             return f"{self.condition}: needs the training loss; log train_loss to have it judged."
+        if not relative_updates(trace):
+            return f"{self.condition}: no update was recorded, so only the loss was judged."
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:

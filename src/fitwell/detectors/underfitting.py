@@ -165,6 +165,7 @@ class Underfitting(Detector):
                 "the network is too weak or too strongly held back, or its inputs hold no more "
                 "about the target."
             )
+            advice = "Give the network more units or layers, or take regularisation away."
         return Finding(
             condition=self.condition,
             severity=severity,

@@ -9,6 +9,7 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import LEARNED_BELOW, remaining_loss
+from fitwell.detectors.layers import inputs_are_blank
 from fitwell.detectors.movement import largest_update
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -48,6 +49,7 @@ class DeadUnits(Detector):
     learning yet, it must be nearly all of a layer; and where the loss has all but gone, nothing
     is dead that was needed.
 
+    Where nothing but zeros enters the network, it is the data that are dead, and no layer is named.
     Behind a layer that is all but dead, little but biases is left, which switch half of the next
     layer's units off for good: such a layer is named only if it too is all but dead; behind one
     that is altogether silent, none is named.
@@ -62,8 +64,7 @@ class DeadUnits(Detector):
 
     Args:
         max_dead: Largest tolerated share of dead units in a layer, in [0, 1]. At 0.5 SageMaker
-            Debugger calls a layer dead; sound networks of ours ended at 0.3 or
-            below.
+            Debugger calls a layer dead; sound networks of ours ended at 0.3 or below.
         max_dead_unproven: The same for a network that has learned, which may be too wide for its
             task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
             PyTorch makes them have 0.6 silent on one batch, and learn.
@@ -94,12 +95,13 @@ class DeadUnits(Detector):
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no ReLU was observed."""
-        return _nothing_seen(trace, Quantity.DEAD_SHARE, "dead_units: no ReLU was observed")
+        seen = trace.modules(Quantity.DEAD_SHARE)
+        return None if seen else "dead_units: no ReLU was observed."
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
         left = remaining_loss(trace)
-        if left is not None and left < self.min_remaining:
+        if (left is not None and left < self.min_remaining) or inputs_are_blank(trace):
             return ()
         limit = self.max_dead
         if left is None or left < LEARNED_BELOW:
@@ -195,11 +197,8 @@ class SaturatedUnits(Detector):
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no sigmoid or tanh was observed."""
-        return _nothing_seen(
-            trace,
-            Quantity.SATURATED_SHARE,
-            "saturated_units: no hidden sigmoid or tanh was observed",
-        )
+        seen = trace.modules(Quantity.SATURATED_SHARE)
+        return None if seen else "saturated_units: no hidden sigmoid or tanh was observed."
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
@@ -243,10 +242,6 @@ class SaturatedUnits(Detector):
                 + (f" from step {since}" if since else " from the start"),
             ),
         )
-
-
-def _nothing_seen(trace: Trace, quantity: Quantity, sentence: str) -> str | None:
-    return None if trace.modules(quantity) else f"{sentence}."
 
 
 def _layers(trace: Trace, quantity: Quantity, window: int, limit: float) -> dict[str, _Layer]:

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 
 from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.detectors.depth import EARLY, Line, in_time, line, profile, through_depth
-from fitwell.detectors.layers import sampled_steps
+from fitwell.detectors.layers import inputs_are_blank, sampled_steps
 from fitwell.detectors.movement import travelled
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -109,7 +109,7 @@ class VanishingGradients(Detector):
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
-        if has_learned(trace):
+        if has_learned(trace) or inputs_are_blank(trace):
             return ()
         steps = sampled_steps(trace)
         late = steps[-max(1, len(steps) // 3) :]

@@ -39,18 +39,39 @@ class Row:
 
 
 def _for_overfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    names = ["Augment", "Dropout", "L2", "EarlyStopping", *(s.name for s in norm(facts))]
+    """Stopping in time first: it takes back what memorising has spoilt, whatever the network.
+
+    Tried on seven runs of the fault corpus that memorise (words, letters, digits, half digits; bags
+    of words, perceptrons, residual, convolutional and recurrent networks), each remedy by itself.
+    Brought to the validation loss of the twin that was not trained too long: by stopping in time 7
+    of 7; by dropout 6 of the 6 that have a hidden layer; by augmentation 3 of the 3 that read
+    numbers; by label smoothing 4 of 5 classifications; by weight decay 3 of 7; by averaging the
+    weights 2 of 7. What reads tokens has no values in between to augment or mix.
+    """
+    names = ["EarlyStopping", "Augment", "Dropout"]
     if facts.classes or "cross_entropy" in facts.loss:
         names.append("LabelSmoothing")
-    more = ("Mixup", "CutMix", "WeightAverage", "Shrink", "L1")
-    return tuple(RemedySpec(name) for name in (*names, *more))
+    names += ["L2", *(s.name for s in norm(facts)), "Mixup", "CutMix"]
+    names += ["WeightAverage", "Shrink", "L1"]
+    mixing = {"Augment", "Mixup", "CutMix"} if facts.input_kind == "tokens" else set()
+    return tuple(RemedySpec(name) for name in names if name not in mixing)
 
 
 def _for_underfitting(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    """Nothing of its own where another condition explains it: treat that one."""
-    if finding.cause is not None:
+    """Nothing of its own where another condition explains it: treat that one.
+
+    Nothing either where a hidden layer has fewer units than there are classes: in the fault corpus
+    neither a normalisation nor new weights moved such a network (nothing but width did).
+    """
+    if finding.cause is not None or _narrow(facts):
         return ()
     return (*norm(facts), RemedySpec("Initialization"), *activation(facts))
+
+
+def _narrow(facts: Facts) -> bool:
+    """Whether a hidden layer has fewer units than there are classes, or a single one."""
+    hidden = (layer for layer in facts.layers if layer.role in ("hidden", "recurrent"))
+    return any(0 < layer.units < max(2, facts.classes) for layer in hidden)
 
 
 def _advice_only(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
@@ -69,8 +90,12 @@ def _for_recurrent_batch_norm(finding: Finding, facts: Facts) -> tuple[RemedySpe
 
 
 def _for_not_learning(finding: Finding, facts: Facts) -> tuple[RemedySpec, ...]:
-    """Nothing of its own where another condition explains it: treat that one."""
-    if finding.cause is not None:
+    """Nothing of its own where another condition explains it: treat that one.
+
+    Nothing either where the finding advises to look at the data: rows that have lost their targets
+    were repaired by none of new weights, a normalisation and a higher rate in the fault corpus.
+    """
+    if finding.cause is not None or finding.advice:
         return ()
     higher = rate(finding, facts, lower=False)
     return (RemedySpec("Initialization"), *norm(facts), *activation(facts), higher)
