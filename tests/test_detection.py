@@ -130,7 +130,8 @@ def test_a_mild_finding_is_no_alarm_and_an_explained_one_costs_no_precision() ->
 
 
 def outcome(case: Case, seed: int, value: float, root: Path) -> None:
-    run = Recorded(case.name, seed, "", 0.0, {case.outcome: value}, "", None)
+    numbers = {case.outcome: value}
+    run = Recorded(case.name, seed, source_hash(case), 0.0, numbers, "", None)
     run.save(path_of(case, seed, root))
 
 

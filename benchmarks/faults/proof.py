@@ -11,7 +11,7 @@ from typing import final
 from benchmarks.faults.case import Case
 from benchmarks.faults.data import TRACES
 from benchmarks.faults.reading import outcomes
-from benchmarks.faults.recording import SEEDS, path_of, twin_of
+from benchmarks.faults.recording import SEEDS, is_stale, path_of, twin_of
 
 T_975 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}
 """Quantiles of Student's t for so many pairs."""
@@ -60,8 +60,8 @@ def prove(case: Case, *, root: Path = TRACES) -> Proof | None:
     pairs = [
         (_number(sick, case.outcome), _number(repaired, case.outcome))
         for seed in range(SEEDS)
-        if (sick := outcomes(path_of(case, seed, root))) is not None
-        and (repaired := outcomes(path_of(twin, seed, root))) is not None
+        if (sick := _fresh(case, seed, root)) is not None
+        and (repaired := _fresh(twin, seed, root)) is not None
     ]
     if len(pairs) < 2:
         return None
@@ -71,6 +71,12 @@ def prove(case: Case, *, root: Path = TRACES) -> Proof | None:
     low = mean - T_975[len(harms)] * deviation / math.sqrt(len(harms))
     sick, repaired = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
     return Proof(case.name, case.outcome, sick, repaired, mean, low, len(pairs))
+
+
+def _fresh(case: Case, seed: int, root: Path) -> Mapping[str, float] | None:
+    """The outcome of a run, if it is recorded and the code has not changed since."""
+    path = path_of(case, seed, root)
+    return None if is_stale(case, path) else outcomes(path)
 
 
 def _number(outcome: Mapping[str, float], name: str) -> float:
