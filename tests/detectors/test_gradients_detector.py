@@ -220,6 +220,14 @@ def test_of_blank_inputs_nothing_is_said_about_layers():
     assert list(VanishingGradients().detect(Trace([*trace.rows, *once], trace.facts)))
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"), [(1.5, "150% of a constant guess"), (1e30, "1e+30 times that of a constant")]
+)
+def test_a_loss_that_ran_away_is_told_as_a_multiple(loss, said):
+    (finding,) = ExplodingGradients().detect(gradients([1e5, 1.0], losses=[loss] * 30))
+    assert said in finding.explanation
+
+
 def test_an_embedding_does_not_explode():
     trace = gradients([1e5, 1.0])
     layers = (replace(trace.facts.layers[0], kind="Embedding"), trace.facts.layers[1])

@@ -252,3 +252,21 @@ def test_a_diagnosis_page_tells_findings_with_their_evidence(
     assert "1 illness Found: bad initialization (severe)." in text
     assert "validation loss rise 0.38" in text
     assert "gradients-1" in page.data
+
+
+def test_a_page_shows_an_illness_in_one_block_with_its_chain(
+    diagnosis: Diagnosis, cured: CureRecord
+) -> None:
+    effect, root = diagnosis.findings
+    root = replace(root, phrase="weights 10 times too large", advice="Draw them anew.")
+    effect = replace(effect, cause=root, phrase="it overfits")
+    sick = Diagnosis((root, effect), muted=("dead_units",))
+    page = Page(diagnosis_page(sick, cured.trace, "mine"))
+    text = words(page.text)
+    assert [tag for tag, _ in page.elements].count("article") == 1
+    assert "weights 10 times too large \u2192 it overfits" in text
+    assert "Change: Draw them anew." in text
+    assert "Muted: dead units." in text
+    left = Diagnosis((effect,), muted=("bad_initialization",))
+    alone = words(Page(diagnosis_page(left, cured.trace, "mine")).text)
+    assert "Explained by bad initialization, muted." in alone

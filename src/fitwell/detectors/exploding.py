@@ -235,11 +235,11 @@ def _finding(trace: Trace, seen: _Seen) -> Finding:
     left = remaining_loss(trace)
     if left is not None:
         evidence["remaining"] = left
-    fate = (
-        "a plain step will overshoot."
-        if left is None
-        else f"{left:.0%} of a constant guess's loss is left."
-    )
+    fate = "a plain step will overshoot."
+    if left is not None and left < 2:
+        fate = f"{left:.0%} of a constant guess's loss is left."
+    elif left is not None:
+        fate = f"the loss ends at {left:.2g} times that of a constant guess."
     return Finding(
         condition=ExplodingGradients.condition,
         severity=seen.severity,

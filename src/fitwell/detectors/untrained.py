@@ -89,7 +89,9 @@ class UntrainedParameters(Detector):
     def _cut_off(self, trace: Trace) -> dict[str, int]:
         """Module -> number of parameters without a gradient in every sampled step."""
         rows = [row for row in trace if row.quantity == Quantity.GRADIENTLESS and row.value > 0]
-        steps = set(sampled_steps(trace)) or {row.step for row in rows}
+        # Weights are read where parameters without a gradient are looked for; gradients more often.
+        weighed = {step for step, _ in trace.series(Quantity.WEIGHT_NORM)}
+        steps = weighed or set(sampled_steps(trace)) or {row.step for row in rows}
         found: dict[str, dict[int, float]] = {}
         for row in rows:
             found.setdefault(row.module, {})[row.step] = row.value

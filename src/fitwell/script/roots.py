@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -12,6 +13,9 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.probes import Hook
+
+_LIBRARIES = (str(Path(__file__).parent.parent), str(Path(torch.__file__).parent))
+"""Folders whose variables are not those of the program."""
 
 _WRAPPERS = ("_orig_mod", "module")
 """Where ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel`` keep the network."""
@@ -132,11 +136,12 @@ def name_in_program(value: object) -> str:
     frame = sys._getframe(1)
     found = ""
     while frame is not None:
-        found = _name_among(frame.f_locals, value) or found
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            found = _name_among(frame.f_locals, value) or found
         frame = frame.f_back  # type: ignore[assignment]  # the loop ends where it is None
     return found
 
 
 def _name_among(variables: Mapping[str, object], value: object) -> str:
     names = (n for n, v in list(variables.items()) if v is value and not n.startswith("_"))
-    return next((n for n in names if n not in ("self", "module", "value", "found")), "")
+    return next((name for name in names if name != "self"), "")

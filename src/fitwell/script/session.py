@@ -14,7 +14,7 @@ from fitwell.anatomy import tensors_in
 from fitwell.probes import Hook
 from fitwell.records import Recorded
 from fitwell.script.functional import LOSS_FUNCTIONS, LossCall
-from fitwell.watch import ToldLoss, watch
+from fitwell.watch import ToldLoss, Watch
 
 
 @final
@@ -51,7 +51,7 @@ class Session:
         self.number = self.last_step = 0
         self._tell_ran = ran
         self.loss = ToldLoss()
-        self.watch = watch(root, optimizer, self.loss, overhead=overhead)
+        self.watch = Watch(root, (optimizer,), self.loss, overhead=overhead, every=None, dense=True)
         self.steps = 0
         self.mode = self.with_gradients = True
         self.output: Tensor | None = None

@@ -241,12 +241,12 @@ class Watcher:
         if known is not None:  # another optimizer, made before the network was known
             self._beside.add(id(optimizer))
             return
-        session = self._begin(root, optimizer)
+        session = self._begin(root, optimizer, name_in_program(module))
         if root is module:
             session.entered(args, kwargs)
 
-    def _begin(self, root: nn.Module, optimizer: Optimizer) -> Session:
-        name = name_in_program(root) or type(root).__name__
+    def _begin(self, root: nn.Module, optimizer: Optimizer, name: str = "") -> Session:
+        name = name or name_in_program(root) or type(root).__name__
         session = Session(root, optimizer, name, overhead=self._overhead, ran=self._ran)
         session.number = len(self._sessions) + len(self._recorded)
         session.last_step = self._order

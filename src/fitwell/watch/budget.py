@@ -23,6 +23,13 @@ FREE = 0.005
 """Seconds that may be spent whatever the share: a run of tiny steps would else not be looked at
 before it is over, and nobody misses them."""
 
+DENSELY = 0.5
+"""Seconds that a watch with a dense start may spend whatever the share: of a script that somebody
+waits for, a diagnosis is wanted even where it is over in a second."""
+
+_DENSE_GROWTH = 1.25
+"""Ratio of the sampled steps one after another behind a dense start, as long as that time lasts."""
+
 _GRADIENTS_SHARE = 0.3
 """Share of the allowance that goes to cheap readings, which are to be frequent."""
 
@@ -72,10 +79,12 @@ class Budget:
     Args:
         overhead: Share of the run's time that may be spent, in (0, 1]; 1 samples every step.
         every: Sample every so many steps instead, and read no clock for it.
+        dense: Sample steps 0 to 20 in any case, and the next ones for ``DENSELY`` seconds; what
+            that took beyond the share is earned again by later steps.
     """
 
-    def __init__(self, overhead: float, every: int | None = None) -> None:
-        self._overhead, self._every = overhead, every
+    def __init__(self, overhead: float, every: int | None = None, *, dense: bool = False) -> None:
+        self._overhead, self._every, self._dense = overhead, every, dense
         self._own = _Stopwatch()
         self._began = self._last = perf_counter()
         self._ended: float | None = None
@@ -142,6 +151,8 @@ class Budget:
             return
         if level != Level.NOTHING:
             self._plan(step)
+            if self._dense:
+                self._plan_densely(step)
         self.wake = max(step + 1, min(self._next.values()) - _TIMED - 1)
         self._asleep = self.wake > step + 1
 
@@ -169,6 +180,15 @@ class Budget:
         else:
             rate = max(per_step - regular, _LEAST_SHARE * per_step)
             self._next[Level.EVERYTHING] = step + left + max(1, math.ceil(missing / rate))
+
+    def _plan_densely(self, step: int) -> None:
+        """Bring the next sampled step forward, at the start and while there is time for it."""
+        following = step + 1
+        if following >= DENSE_STEPS:
+            if self.spent > DENSELY:
+                return
+            following = max(following, math.ceil(_DENSE_GROWTH * step))
+        self._next[Level.EVERYTHING] = min(self._next[Level.EVERYTHING], following)
 
     @property
     def _typical(self) -> float:

@@ -14,7 +14,7 @@ from fitwell.integrations.keras.facts import loss_facts, optimizer_facts, output
 from fitwell.integrations.keras.network import KerasNetwork
 from fitwell.probes.pairs import pair_facts
 from fitwell.records import Facts, Recorded, Trace
-from fitwell.watch import ToldLoss, Watch, watch
+from fitwell.watch import ToldLoss, Watch
 
 
 @final
@@ -71,7 +71,14 @@ class KerasSession:
         if self._clock is None:
             self._clock = KerasSteps(optimizer, self._network)
             self._clock.register_step_post_hook(self._stepped)
-            self._watch = watch(self._network, self._clock, self._loss, overhead=self._overhead)
+            self._watch = Watch(
+                self._network,
+                (self._clock,),
+                self._loss,
+                overhead=self._overhead,
+                every=None,
+                dense=True,
+            )
             self._watch.__enter__()
         self._clock.follow(optimizer)
         self._facts |= loss_facts(self.model) | optimizer_facts(self.model)
