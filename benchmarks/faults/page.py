@@ -35,9 +35,7 @@ those of the second are only scored. A finding counts from `moderate` on.
 def page(cases: Sequence[Case], *, root: Path = TRACES) -> str:
     """Return the page, of all that is recorded."""
     runs = list(judge_all(cases, lag=True, root=root))
-    proofs = [proof for case in cases if case.condition and (proof := prove(case, root=root))]
-    proven = sum(proof.proven for proof in proofs)
-    parts = [_HEAD, f"{proven} of {len(proofs)} faults are proven by their outcome."]
+    parts = [_HEAD, proven(cases, root)]
     for split in SPLITS:
         mine = [case for case in cases if case.program.split == split]
         if mine:
@@ -47,6 +45,18 @@ def page(cases: Sequence[Case], *, root: Path = TRACES) -> str:
     if repairs := load(root):
         parts.append(repair_section(cases, repairs))
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def proven(cases: Sequence[Case], root: Path) -> str:
+    """Return how many faults are proven, and which ones are not."""
+    sick = [case for case in cases if case.condition]
+    proofs = [proof for case in sick if (proof := prove(case, root=root)) and proof.pairs >= 3]
+    rest = [f"`{proof.case}`" for proof in proofs if not proof.proven]
+    text = (
+        f"{len(proofs)} of {len(sick)} faults were run in three pairs or more; "
+        f"{len(proofs) - len(rest)} of these are proven by their outcome."
+    )
+    return f"{text} Not proven: {', '.join(rest)}." if rest else text
 
 
 def table(lines: Sequence[Score]) -> str:

@@ -129,7 +129,7 @@ def judged(case: Case, recorded: Recorded, *, lag: bool = False) -> Judged:
 
 
 def judge_all(cases: Iterable[Case], *, lag: bool = False, root: Path = TRACES) -> Iterator[Judged]:
-    """Judge every recorded run of the cases."""
+    """Judge every recorded run of the cases; a run without a trace has an outcome alone."""
     jobs = [
         (case.name, str(path), lag)
         for case in cases
@@ -137,13 +137,14 @@ def judge_all(cases: Iterable[Case], *, lag: bool = False, root: Path = TRACES) 
         if (path := path_of(case, seed, root)).exists()
     ]
     with get_context("spawn").Pool(PROCESSES) as pool:
-        yield from pool.imap(_job, jobs, chunksize=4)
+        yield from (run for run in pool.imap(_job, jobs, chunksize=4) if run is not None)
 
 
-def _job(given: tuple[str, str, bool]) -> Judged:
+def _job(given: tuple[str, str, bool]) -> Judged | None:
     name, path, lag = given
     case = next(case for case in all_cases() if case.name == name)
-    return judged(case, Recorded.load(Path(path)), lag=lag)
+    recorded = Recorded.load(Path(path))
+    return judged(case, recorded, lag=lag) if recorded.trace is not None else None
 
 
 @final

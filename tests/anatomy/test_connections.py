@@ -71,6 +71,7 @@ BYPASSES = {
     "dense": (lambda net, x: torch.cat([h := net.a(x), net.b(h)], 1), "b"),
     "plain chain": (lambda net, x: net.c(net.b(net.a(x))), ""),
     "two branches of one layer": (lambda net, x: net.a(x) + net.b(x), ""),
+    "two branches behind a layer": (lambda net, x: net.b(h := net.a(x)) + net.c(h), ""),
     "input beside features": (lambda net, x: torch.cat([x, net.a(x)], 1), ""),
 }
 
@@ -84,9 +85,9 @@ def test_layers_that_a_residual_connection_leads_around(case):
 
 def test_a_recurrence_is_no_bypass():
     def loop(net, x):
-        h = net.a(x[:, 0])
+        taken, h = net.a(x), torch.zeros(len(x), 4)
         for t in range(3):
-            h = torch.tanh(net.wide(torch.cat([x[:, t], h], 1)))
+            h = torch.tanh(net.wide(torch.cat([taken[:, t], h], 1)))
         return net.c(h)
 
     model, found = anatomy(loop, x=torch.randn(5, 3, 4), wide=nn.Linear(8, 4))

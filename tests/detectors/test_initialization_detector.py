@@ -124,5 +124,7 @@ def test_a_classifier_may_not_begin_far_above_a_guess(first, names):
     sure = Trace(trace.rows, replace(trace.facts, loss="cross_entropy"))
     assert found(sure) == names
     assert found(Trace(trace.rows, replace(trace.facts, loss="mse"))) == []
+    clipped = replace(sure.facts, loss_expects="probabilities")
+    assert found(Trace(trace.rows, clipped)) == [], "what does not fit the loss is no first weight"
     raw = [*trace.rows, Row(0, Quantity.INPUT_NORM, 100.0)]
     assert found(Trace(raw, sure.facts)) == [], "the inputs are what is large"

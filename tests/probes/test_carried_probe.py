@@ -68,6 +68,13 @@ def another_backward_pass_before_clearing(model, optimizer, loss, step):
     step()
 
 
+def another_backward_pass_before_clearing_to_zeros(model, optimizer, loss, step):
+    loss().backward()
+    optimizer.zero_grad(set_to_none=False)
+    loss().backward()
+    step()
+
+
 def no_backward_pass_but_through_another_tensor(model, optimizer, loss, step):
     optimizer.zero_grad()
     torch.autograd.grad(loss(), list(model.parameters()))
@@ -95,6 +102,7 @@ def never_and_accumulated(model, optimizer, loss, step):
 CLEARED = (
     *(clear_first, clear_to_zeros, clear_after_the_forward_pass, clear_after_the_step),
     *(accumulate, accumulate_and_clip, another_backward_pass_before_clearing),
+    another_backward_pass_before_clearing_to_zeros,
     no_backward_pass_but_through_another_tensor,
 )
 CARRIED = (never, never_and_clipped, never_and_accumulated)

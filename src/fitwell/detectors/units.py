@@ -64,8 +64,7 @@ class DeadUnits(Detector):
 
     Args:
         max_dead: Largest tolerated share of dead units in a layer, in [0, 1]. At 0.5 SageMaker
-            Debugger calls a layer dead; sound networks of ours ended at 0.3 or
-            below.
+            Debugger calls a layer dead; sound networks of ours ended at 0.3 or below.
         max_dead_unproven: The same for a network that has learned, which may be too wide for its
             task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
             PyTorch makes them have 0.6 silent on one batch, and learn.
@@ -96,7 +95,8 @@ class DeadUnits(Detector):
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no ReLU was observed."""
-        return _nothing_seen(trace, Quantity.DEAD_SHARE, "dead_units: no ReLU was observed")
+        seen = trace.modules(Quantity.DEAD_SHARE)
+        return None if seen else "dead_units: no ReLU was observed."
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
@@ -197,11 +197,8 @@ class SaturatedUnits(Detector):
 
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no sigmoid or tanh was observed."""
-        return _nothing_seen(
-            trace,
-            Quantity.SATURATED_SHARE,
-            "saturated_units: no hidden sigmoid or tanh was observed",
-        )
+        seen = trace.modules(Quantity.SATURATED_SHARE)
+        return None if seen else "saturated_units: no hidden sigmoid or tanh was observed."
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
@@ -245,10 +242,6 @@ class SaturatedUnits(Detector):
                 + (f" from step {since}" if since else " from the start"),
             ),
         )
-
-
-def _nothing_seen(trace: Trace, quantity: Quantity, sentence: str) -> str | None:
-    return None if trace.modules(quantity) else f"{sentence}."
 
 
 def _layers(trace: Trace, quantity: Quantity, window: int, limit: float) -> dict[str, _Layer]:

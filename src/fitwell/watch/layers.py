@@ -27,6 +27,8 @@ class Layers:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._names = {module: name for name, module in called_in(run.model)}
+        if run.called is not None:
+            self._names[run.called] = ""
         self._anatomies: dict[str, Anatomy] = {}
         self._recorder: Recorder | None = None
 
@@ -38,7 +40,7 @@ class Layers:
             until: Ends with the pass.
         """
         if self._names[root] not in self._anatomies and self._recorder is None:
-            self._recorder = Recorder(root)
+            self._recorder = Recorder(self._run.model if self._run.called is root else root)
             until.enter_context(self._recorder)
 
     def returned(self, output: object) -> None:
@@ -58,9 +60,15 @@ class Layers:
             return False
         anatomy = recorder.anatomy()
         self._anatomies[self._names[root]] = anatomy
-        self._run.learned.update(network_facts(root, anatomy))
+        recorded = self._run.model if self._run.called is root else root
+        self._run.learned.update(network_facts(recorded, anatomy))
         self.settle()
         return True
+
+    @property
+    def heard(self) -> bool:
+        """Whether a forward pass was recorded."""
+        return bool(self._anatomies)
 
     def settle(self) -> None:
         """Note the layers as far as they are known; without any, in the order of registration."""

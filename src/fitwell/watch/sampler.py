@@ -8,7 +8,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from fitwell.anatomy import undisturbed
 from fitwell.interfaces import Numbers, Probe, Reading
+from fitwell.modules.rows import sample
 from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses, TimeGradients
 from fitwell.watch import probing
 from fitwell.watch.alarms import Alarms
@@ -16,6 +18,13 @@ from fitwell.watch.budget import Budget, Level
 from fitwell.watch.layers import Layers, held_by
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.run import Run
+
+_PATIENCE = 3
+"""After so many sampled steps without a forward pass that could be listened to, none is expected:
+hooks on what runs compiled inside of something else would have it compiled anew each time."""
+
+_ROWS = 16
+"""Rows of a batch on which a compiled network is run aside."""
 
 
 @final
@@ -45,9 +54,10 @@ class Sampler:
         self._around_step = probing.for_step(run)
         self._around_forward = probing.for_forward(run)
         self._at_update: dict[int, tuple[list[Probe], list[Probe]]] = {}
-        self._level = Level.NOTHING
+        self._level, self._aside = Level.NOTHING, False
         self._entered: list[Probe] = []
         self._updating: list[Probe] = []
+        self._unheard = 0
         self._stepped: set[int] = set()
         self._found: list[tuple[list[Reading | Numbers], Tensor | None]] = []
         self._skipped: Tensor | None = None
@@ -84,9 +94,16 @@ class Sampler:
         self._level = self._budget.level(self._run.clock.step)
         if self._level != Level.EVERYTHING:
             return
+        if not self._run.hears:
+            return
         self._entered = list(self._around_step)
         for probe in self._entered:
             self._this_step.enter_context(probe)
+        if self._run.called is not None:
+            aside = Hook(self._run_aside)
+            handle = self._run.called.register_forward_pre_hook(aside, with_kwargs=True)
+            self._this_step.callback(handle.remove)
+            return
         for root in self._run.roots:
             handle = root.register_forward_pre_hook(Hook(self._forward_begins))
             self._this_step.callback(handle.remove)
@@ -96,7 +113,7 @@ class Sampler:
 
     def _detach(self) -> None:
         self._this_step.close()
-        self._level = Level.NOTHING
+        self._level, self._aside = Level.NOTHING, False
         self._entered, self._updating, self._found = [], [], []
 
     def _forward_begins(self, root: nn.Module, args: object) -> None:
@@ -111,6 +128,27 @@ class Sampler:
         with self._run.spending():
             self._layers.returned(output)
             self._this_forward.close()
+            if self._layers.ended(root, output):
+                self._tell_layers()
+
+    def _run_aside(self, root: nn.Module, args: Any, kwargs: Any) -> None:
+        """Run the original of a compiled network on a few rows, and listen to that.
+
+        Hooks on what is compiled would have it compiled anew. The first pass of a step counts.
+        """
+        if not torch.is_grad_enabled() or self._aside:
+            return
+        self._aside = True
+        model = self._run.model
+        with self._run.spending(), undisturbed(model, training=model.training):
+            self._layers.record(root, self._this_forward)
+            for probe in self._around_forward:
+                self._this_forward.enter_context(probe)
+            try:
+                output = model(*sample(args, _ROWS), **sample(kwargs, _ROWS))
+                self._layers.returned(output)
+            finally:
+                self._this_forward.close()
             if self._layers.ended(root, output):
                 self._tell_layers()
 
@@ -180,6 +218,9 @@ class Sampler:
         """Keep what was measured in the step, and prepare the next one."""
         self._stepped.clear()
         clock, level = self._run.clock, self._level
+        if level == Level.EVERYTHING and not self._layers.heard:
+            self._unheard += 1
+            self._run.hears &= self._unheard < _PATIENCE
         if level != Level.NOTHING:
             with self._run.spending():
                 self._keep()

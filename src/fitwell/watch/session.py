@@ -28,8 +28,10 @@ from fitwell.watch.budget import Budget
 from fitwell.watch.checkpoint import Checkpoint
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.names import split
-from fitwell.watch.run import Run
+from fitwell.watch.run import Run, compiled_in_place, original
 from fitwell.watch.sampler import Sampler
+
+_NORMS = (Quantity.GRADIENT_NORM, Quantity.WEIGHT_NORM, Quantity.UPDATE_NORM)
 
 
 @final
@@ -55,7 +57,10 @@ class Watch:
         self._loss = loss_name(loss_fn)
         self._budget = Budget(overhead, every, dense=dense)
         self._ledger, self._by_hand = Ledger(), Ledger()
+        called, model = model, original(model)
         self._run = Run(model, optimizers, loss_fn, self._budget.spending)
+        self._run.called = called if called is not model else None
+        self._run.hears = not compiled_in_place(model)
         self._run.every_step, self._run.updates = self._budget.every_step, updates
         self._asked = asked or Asked()
         self._alarms: Alarms | None = None
@@ -147,6 +152,8 @@ class Watch:
         """What was recorded so far, as plain numbers; reading it waits for the device."""
         self._sampler.take_standing()
         rows = [r for r in self._ledger.rows() if (r.quantity, r.phase) not in self._logged]
+        if len(self._run.optimizers) > 1:
+            rows = _summed(rows)
         rows += self._by_hand.rows()
         broken = dict.fromkeys(
             (row.step, row.module)
@@ -187,3 +194,20 @@ class Watch:
     def cost(self) -> float:
         """Share of the run's time that watching took so far, in [0, 1]."""
         return self._budget.share
+
+
+def _summed(rows: list[Row]) -> list[Row]:
+    """Make one norm of those over the parameters of each of several optimizers in a step."""
+    found: dict[tuple[int, Quantity], int] = {}
+    kept: list[Row] = []
+    for row in rows:
+        key = row.step, row.quantity
+        if row.module or row.quantity not in _NORMS:
+            kept.append(row)
+        elif key in found:
+            whole = kept[found[key]]
+            kept[found[key]] = replace(whole, value=math.hypot(whole.value, row.value))
+        else:
+            found[key] = len(kept)
+            kept.append(row)
+    return kept
