@@ -131,6 +131,9 @@ def test_who_says_the_same_of_every_row_has_only_learned_how_frequent_each_targe
     trace = with_outputs(losses, spread, "cross_entropy")
     assert len(list(NotLearning().detect(trace))) == found
     assert not list(NotLearning().detect(with_outputs(losses, spread, "mse")))
+    numbers = with_outputs(losses, spread, "mse")
+    numbers.rows.append(Row(0, Quantity.NEIGHBOR_DISAGREEMENT, 1.0))
+    assert len(list(NotLearning().detect(numbers))) == found
 
 
 def test_where_neighbours_disagree_the_targets_may_belong_to_other_rows():

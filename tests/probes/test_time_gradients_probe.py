@@ -148,6 +148,12 @@ def test_a_long_sequence_is_told_of_at_64_steps_with_the_last_one():
     assert (calls[0], calls[-1]) == (0, 299)
 
 
+def test_a_gradient_that_a_scaler_made_infinite_is_none():
+    layer = nn.RNN(1, 2, batch_first=True)
+    found = read(layer, lambda: (layer(torch.ones(2, 3, 1))[0] * float("inf")).sum())
+    assert set(found.values()) == {0.0}
+
+
 def test_gradients_of_the_weights_are_left_alone():
     layer = nn.RNN(2, 3, batch_first=True)
     x = torch.randn(4, 5, 2)

@@ -257,6 +257,7 @@ for step in range(6):
     )
     done = in_process(source)
     assert [(m["name"], m["steps"]) for m in done.found["models"]] == [("net", 6)]
+    assert "untrained_parameters" not in done.conditions
 
 
 def test_a_head_trained_alone_is_seen_within_its_network(in_process: Run, tmp_path: Path) -> None:

@@ -174,9 +174,10 @@ class NotLearning(Detector):
     Args:
         min_left: Least share of the reference. Healthy runs ended below 0.85, the noisiest one of
             40 % redrawn labels; unequal classes let a guess that knows them come down to 0.94.
-        min_left_if_same: The same where the network says nearly the same of every row: then it has
-            learned no more than how frequent each target is, which a constant guess of equally
-            frequent classes does not know. A language model of letters learns 0.22 of it so.
+        min_left_if_same: The same where the network says nearly the same of every row, of classes,
+            or of any targets on which near rows disagree: then it has learned no more than how
+            frequent each target is, which a guess of equally frequent classes does not know. A
+            language model of letters learns 0.22 of it so.
         max_variety: Largest standard deviation of the outputs over the rows, against their range,
             that counts as the same. Sound networks had 0.07 and more, from tables to language.
         max_fall: Largest fall over the second half, as a share of the reference, that counts as
@@ -230,7 +231,8 @@ class NotLearning(Detector):
         variety = output_variety(trace)
         same = variety is not None and variety[1] <= self.max_variety
         classes = trace.facts.classes or "cross_entropy" in trace.facts.loss
-        least = self.min_left_if_same if same and classes else self.min_left
+        strange = (attainable(trace) or 0.0) >= self.max_disagreement
+        least = self.min_left_if_same if same and (classes or strange) else self.min_left
         if min(run.left, median(late)) < least * reference or falls:
             return ()
         return (self._finding(trace, run, change, error),)

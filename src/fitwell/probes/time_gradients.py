@@ -176,6 +176,8 @@ def _over_time(call: _Call) -> Tensor:
 
 
 def _told(name: str, norms: Tensor) -> Iterable[Reading]:
+    # A step that a gradient scaler skips has infinite ones by design; real ones show elsewhere.
+    norms = torch.nan_to_num(norms, nan=0.0, posinf=0.0)
     steps: Sequence[int] = range(len(norms))
     if len(steps) > _MOST_STEPS:
         steps = [round(i * (len(norms) - 1) / (_MOST_STEPS - 1)) for i in range(_MOST_STEPS)]

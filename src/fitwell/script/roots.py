@@ -52,6 +52,10 @@ class Candidates:
         """Whether weights of the optimizer are left that no called module holds."""
         return bool(self._handles)
 
+    def holds(self, module: nn.Module) -> bool:
+        """Whether a module holds weights of the optimizer that are not accounted for yet."""
+        return id(module) in self._handles
+
     def outermost(self) -> nn.Module | None:
         """Return the module that holds most of the weights left, the outermost of equals."""
         modules = [module for module, _ in self._handles.values()]

@@ -25,6 +25,7 @@ class Session:
         root: The network.
         optimizer: What trains it.
         name: What the script calls it.
+        others: Further optimizers, made before the network was known, that train it too.
         overhead: Share of the run's time that watching may take.
         ran: Called with the session after every forward pass.
 
@@ -44,6 +45,7 @@ class Session:
         optimizer: Optimizer,
         name: str,
         *,
+        others: tuple[Optimizer, ...] = (),
         overhead: float,
         ran: Callable[[Session], None],
     ) -> None:
@@ -51,7 +53,9 @@ class Session:
         self.number = self.last_step = 0
         self._tell_ran = ran
         self.loss = ToldLoss()
-        self.watch = Watch(root, (optimizer,), self.loss, overhead=overhead, every=None, dense=True)
+        self.watch = Watch(
+            root, (optimizer, *others), self.loss, overhead=overhead, every=None, dense=True
+        )
         self.steps = 0
         self.mode = self.with_gradients = True
         self.output: Tensor | None = None

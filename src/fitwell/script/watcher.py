@@ -241,13 +241,29 @@ class Watcher:
         if known is not None:  # another optimizer, made before the network was known
             self._beside.add(id(optimizer))
             return
-        session = self._begin(root, optimizer, name_in_program(module))
+        together = [other for other, found in self._alive() if found.holds(module)]
+        others = tuple(other for other in together if other is not optimizer)
+        session = self._begin(root, optimizer, name_in_program(module), others=others)
         if root is module:
             session.entered(args, kwargs)
 
-    def _begin(self, root: nn.Module, optimizer: Optimizer, name: str = "") -> Session:
+    def _alive(self) -> list[tuple[Optimizer, Candidates]]:
+        """Return the optimizers that are there, with the modules that hold their weights."""
+        pairs = [(reference(), found) for reference, found in self._waiting.values()]
+        return [(optimizer, found) for optimizer, found in pairs if optimizer is not None]
+
+    def _begin(
+        self,
+        root: nn.Module,
+        optimizer: Optimizer,
+        name: str = "",
+        *,
+        others: tuple[Optimizer, ...] = (),
+    ) -> Session:
         name = name or name_in_program(root) or type(root).__name__
-        session = Session(root, optimizer, name, overhead=self._overhead, ran=self._ran)
+        session = Session(
+            root, optimizer, name, others=others, overhead=self._overhead, ran=self._ran
+        )
         session.number = len(self._sessions) + len(self._recorded)
         session.last_step = self._order
         self._sessions.append(session)
