@@ -58,9 +58,9 @@ def test_targets_of_a_regression_are_judged_as_inputs_are():
 
 def test_tokens_are_judged_by_their_shares_too():
     words = {"input_kind": "tokens"}
-    assert found(shifted(0.15, count=900, **words)) == []
-    assert found(shifted(0.3, count=900, **words)) == ["moderate"]
-    assert found(shifted(0.3, count=100, **words)) == [], "256 counts of a thousand tokens"
+    assert found(shifted(0.15, count=9000, **words)) == []
+    assert found(shifted(0.3, count=9000, **words)) == ["moderate"]
+    assert found(shifted(0.3, count=1000, **words)) == [], "256 counts of a thousand tokens"
 
 
 def test_outputs_count_where_inputs_were_not_read_and_the_mode_does_not_matter():

@@ -145,6 +145,8 @@ def test_keras_has_the_classes_on_the_last_axis():
 def test_softmax_over_one_unit_is_named_whatever_the_loss():
     ones = {"low": 1.0, "high": 1.0, "row_error": 0.0}
     assert phrase(binary("probabilities", output_activation="softmax", **ones))
+    flat = {"output_shape": (32,), "target_shape": (32,)}
+    assert phrase(binary("probabilities", output_activation="softmax", **ones, **flat))
     assert "one unit" in phrase(regression(activation="softmax", low=0.0, high=1.0))
 
 

@@ -70,9 +70,10 @@ def test_inputs_may_not_be_tiny(peak, count):
     assert len(found(inputs(rms=peak / 3, peak=peak))) == count
 
 
-def test_what_has_learned_all_the_same_is_mild():
+def test_what_has_learned_all_the_same_is_mild_unless_it_is_far_out_of_scale():
+    assert found(inputs(rms=50.0, peak=90.0, losses=(1.0, *(0.1,) * 19)))[0][0] == "mild"
     trace = inputs(rms=300.0, peak=900.0, losses=(1.0, *(0.1,) * 19))
-    assert found(trace)[0][0] == "mild"
+    assert found(trace)[0][0] == "moderate", "so far out of scale, it learned worse than it could"
     trace.add([Row(s, Quantity.LOSS, 3.0, phase="validation") for s in (9, 19)])
     assert found(trace)[0][0] == "severe", "only the training rows were learned"
 

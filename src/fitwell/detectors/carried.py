@@ -46,7 +46,7 @@ class AccumulatedGradients(Detector):
     condition: ClassVar[str] = "accumulated_gradients"
     max_carried: float = 0.25
     min_pairs: float = 0.5
-    pairs: int = 3
+    pairs: int = 2
 
     def __post_init__(self) -> None:
         in_range("max_carried", self.max_carried, 0, 1, open_low=True)

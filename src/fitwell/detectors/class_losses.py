@@ -12,7 +12,8 @@ def single_unit(given: Given) -> Mismatch | None:
     """A softmax over one unit is 1: a cross entropy of it is constant, whatever is learned."""
     constant = given.activation == "softmax" and not given.low < 1 - ROUNDING
     classes = given.kind == "classes" and given.expects != "values"
-    if given.units != 1 or len(given.output_shape) < 2 or not (classes or constant):
+    flat = len(given.output_shape) < 2 and not (constant and given.low >= 1 - ROUNDING)
+    if given.units != 1 or flat or not (classes or constant):
         return None
     return Mismatch(
         "severe",

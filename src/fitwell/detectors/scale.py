@@ -14,6 +14,9 @@ from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
 
+_HARMFUL = 3.0
+"""Multiple of a limit from which a run is held to be worse for it even where it learned."""
+
 _FEW = 10
 """Number of first readings that are pooled: later batches say nothing new of the scale."""
 
@@ -100,7 +103,7 @@ class UnscaledInputs(Detector):
         return (
             Finding(
                 condition=self.condition,
-                severity=_severity(worst.factor, tried=tried, well=went_well(trace)),
+                severity=_severity(worst, tried=tried, well=went_well(trace)),
                 confidence=0.8 if tried else 0.65,
                 layers=tuple(layer.name for layer in layers),
                 since=None,
@@ -177,8 +180,13 @@ def _typical(trace: Trace, quantity: Quantity) -> float:
     return median(values) if values else math.nan
 
 
-def _severity(factor: float, *, tried: bool, well: bool) -> Severity:
-    """Mild where it did no harm; severe ten times beyond the limit in a run that failed."""
+def _severity(fault: _Fault, *, tried: bool, well: bool) -> Severity:
+    """Mild where it did little harm; severe ten times beyond the limit in a run that failed.
+
+    With inputs three times beyond the limit a run that learned learned worse than it could: so it
+    was in every run of the corpus with inputs up to 255.
+    """
     if well:
-        return "mild"
-    return "severe" if tried and factor >= 10 else "moderate"
+        harmless = fault.factor < _HARMFUL or "target_rms" in fault.evidence
+        return "mild" if harmless else "moderate"
+    return "severe" if tried and fault.factor >= 10 else "moderate"

@@ -22,9 +22,6 @@ _WORDS = {
 _BINS = 256
 """Tokens are counted by their number modulo this (:mod:`fitwell.probes.tallies`)."""
 
-_TOKENS_A_ROW = 10
-"""A row of fewer tokens is rare; how many it has, a trace does not say."""
-
 
 class _Shift(NamedTuple):
     """One measured shift, next to what chance makes of it."""
@@ -51,7 +48,7 @@ class DistributionShift(Detector):
     the classes differ by a total variation distance of ``min_class_shift`` or more, and beyond
     chance likewise: about 0.56 √((classes - 1)/n). Targets of a regression are judged as inputs
     are. For tokens the total variation distance of their histograms must reach
-    ``min_token_shift``, and exceed likewise what chance makes of 256 counts of ten tokens a row.
+    ``min_token_shift``, and exceed likewise what chance makes of 256 counts.
     The outputs of the untrained network are looked at where inputs cannot be, and where training
     and evaluation mode are the same.
 
@@ -138,8 +135,8 @@ class DistributionShift(Detector):
             return None
         if _as_shares(trace, row.quantity):
             tokens = row.quantity == Quantity.INPUT_SHIFT
-            bins, drawn = (_BINS, _TOKENS_A_ROW) if tokens else (max(_classes(trace), 2), 1)
-            chance = min(0.56 * math.sqrt((bins - 1) / (drawn * row.count)), 1.0)
+            bins = _BINS if tokens else max(_classes(trace), 2)
+            chance = min(0.56 * math.sqrt((bins - 1) / row.count), 1.0)
             least = self.min_token_shift if tokens else self.min_class_shift
             limit = max(least, chance + self.errors * math.sqrt(0.5 / row.count))
         else:

@@ -27,7 +27,7 @@ class Tally:
         channels_first: Whether axis 1 holds the features of a batch of three axes.
 
     Attributes:
-        rows: Rows of batches so far.
+        rows: Rows of batches so far; of integers, how many of them.
         moments: Mean and variance of each feature.
     """
 
@@ -49,10 +49,11 @@ class Tally:
         if values.is_complex():
             return
         part = thinned(values)
-        self.rows += len(part) if part.dim() else 1
         if not part.is_floating_point():
+            self.rows += part.numel()
             self._count(part, ignored)
             return
+        self.rows += len(part) if part.dim() else 1
         self.moments.add(as_rows(part, channels_first=self._channels_first))
         if part.dim() == 4:
             cells = F.adaptive_avg_pool2d(wide(part), _GRID)

@@ -59,7 +59,7 @@ class Quantity(StrEnum):
     """How far the inputs of an evaluation lie from those of training: root mean square over the
     features of the difference of the means, in standard deviations of training; phase
     ``"validation"``, ``count`` is the smaller number of rows. For token inputs, the total
-    variation distance of the two histograms."""
+    variation distance of the two histograms, and ``count`` is the smaller number of tokens."""
     TARGET_SHIFT = "target_shift"
     """The same for the targets; for classes, the total variation distance of their shares."""
     OUTPUT_SHIFT = "output_shift"

@@ -30,6 +30,10 @@ waits for, a diagnosis is wanted even where it is over in a second."""
 _DENSE_GROWTH = 1.25
 """Ratio of the sampled steps one after another behind a dense start, as long as that time lasts."""
 
+_FIRST = 6
+"""Steps 0 to 5 are read in any case, cheaply at least: troubles at the start show there, and
+whether a loop clears its gradients shows in steps that follow one another."""
+
 _GRADIENTS_SHARE = 0.3
 """Share of the allowance that goes to cheap readings, which are to be frequent."""
 
@@ -166,7 +170,7 @@ class Budget:
         if step + 1 >= HORIZON and self.stride == 1:
             self.stride = max(1, math.ceil(standing / (_STANDING_SHARE * per_step)))
         if self._next[Level.GRADIENTS] <= step:
-            self._next[Level.GRADIENTS] = step + apart
+            self._next[Level.GRADIENTS] = step + (1 if step + 1 < _FIRST else apart)
         if self._next[Level.EVERYTHING] > step:
             return
         full = self._prices[Level.EVERYTHING].usual

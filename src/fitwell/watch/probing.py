@@ -55,15 +55,21 @@ def for_run(run: Run) -> list[Probe]:
     return probes
 
 
+def for_any_step(run: Run) -> list[Probe]:
+    """Return the probes that stand around every step in which anything is read.
+
+    They must cost some ten microseconds: how a loop treats its network shows only in several steps.
+    """
+    return [Mode(run.roots[0]), *(Rarely(Carried(optimizer)) for optimizer in run.optimizers)]
+
+
 def for_step(run: Run) -> list[Probe]:
     """Return the probes that stand around the whole of a sampled step, from before its forward."""
     root = run.roots[0]
     probes: list[Probe] = [
-        Mode(root),
         TimeGradients(run.model, clock=lambda: run.clock.step),
         Rarely(Inputs(root, tally=run.tallies.inputs, spending=run.spending)),
         Rarely(StatisticsDrift(run.model, spending=run.spending)),
-        *(Rarely(Carried(optimizer)) for optimizer in run.optimizers),
     ]
     if isinstance(run.loss_fn, nn.Module):
         pairs = Pairs(run.loss_fn, tallies=run.tallies, spending=run.spending)

@@ -51,6 +51,7 @@ class Sampler:
         self._whole_run, self._this_step, self._this_forward = (ExitStack() for _ in range(3))
         self._layers = Layers(run)
         self._standing = probing.for_run(run)
+        self._around_any_step = probing.for_any_step(run)
         self._around_step = probing.for_step(run)
         self._around_forward = probing.for_forward(run)
         self._at_update: dict[int, tuple[list[Probe], list[Probe]]] = {}
@@ -92,13 +93,16 @@ class Sampler:
     def _prepare(self) -> None:
         """Attach what the step that comes is to be read with."""
         self._level = self._budget.level(self._run.clock.step)
-        if self._level != Level.EVERYTHING:
+        full = self._level == Level.EVERYTHING
+        if self._level == Level.NOTHING or not self._run.hears:
             return
-        if not self._run.hears:
-            return
-        self._entered = list(self._around_step)
+        if not full and (self._run.called is not None or not self._layers.heard):
+            return  # what is compiled carries no hook more than it must
+        self._entered = [*self._around_any_step, *(self._around_step if full else ())]
         for probe in self._entered:
             self._this_step.enter_context(probe)
+        if not full:
+            return
         if self._run.called is not None:
             aside = Hook(self._run_aside)
             handle = self._run.called.register_forward_pre_hook(aside, with_kwargs=True)
@@ -249,9 +253,8 @@ class Sampler:
         clock = self._run.clock
         for found, skipped in self._found:
             self._ledger.add(clock.step, found, epoch=clock.epoch, skipped=skipped)
-        if self._level != Level.EVERYTHING:
-            return
-        for probe in (*self._entered, *self._around_forward):
+        full = self._level == Level.EVERYTHING
+        for probe in (*self._entered, *(self._around_forward if full else ())):
             if probe in self._entered:
                 probe.after_update()
             self._ledger.add(clock.step, probe.numbers(), epoch=clock.epoch)
