@@ -34,9 +34,18 @@ def test_a_network_that_has_learned_may_be_sparse(share, loss, found):
     assert len(list(DeadUnits().detect(trace))) == found
 
 
-@pytest.mark.parametrize(("samples", "found"), [(31, 0), (32, 1)])
-def test_few_samples_prove_no_death(samples, found):
-    trace = shares(Quantity.DEAD_SHARE, [0.99] * 10, count=samples)
+@pytest.mark.parametrize(
+    ("share", "samples", "found"), [(0.8, 31, 0), (0.8, 32, 1), (0.99, 15, 0), (0.99, 16, 1)]
+)
+def test_few_samples_prove_no_death(share, samples, found):
+    trace = shares(Quantity.DEAD_SHARE, [share] * 10, count=samples)
+    assert len(list(DeadUnits().detect(trace))) == found
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.8, 0), (0.95, 1)])
+def test_what_was_read_in_the_first_half_alone_must_be_nearly_all(share, found):
+    trace = shares(Quantity.DEAD_SHARE, [share] * 10)
+    trace.add([Row(s, Quantity.LOSS, 1.0) for s in range(20, 60)])
     assert len(list(DeadUnits().detect(trace))) == found
 
 
@@ -59,7 +68,7 @@ def layered(dead: list[float], *, bypassed: bool = False) -> Trace:
         for step in range(10)
         for i, value in enumerate(dead)
     ]
-    rows += [Row(s, Quantity.LOSS, 1.0) for s in range(30)]
+    rows += [Row(s, Quantity.LOSS, 1.0) for s in range(19)]
     return Trace(rows, Facts(layers=layers, chance_loss=1.0))
 
 

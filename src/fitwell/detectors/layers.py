@@ -62,6 +62,12 @@ def sampled_steps(trace: Trace) -> list[int]:
     return [step for step, _ in trace.series(Quantity.GRADIENT_NORM)]
 
 
+def read_late(trace: Trace, quantity: Quantity) -> bool:
+    """Whether a quantity was read in the second half of the steps whose loss is known."""
+    last = max((row.step for row in trace if row.quantity == Quantity.LOSS), default=0)
+    return any(row.quantity == quantity and row.step >= last / 2 for row in trace)
+
+
 def decades(value: float) -> float:
     """Return log10, with zero as -45: below the smallest number that float32 holds."""
     return math.log10(value) if value > 0 else -45.0

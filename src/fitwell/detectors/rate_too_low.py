@@ -9,7 +9,12 @@ from statistics import median
 from typing import ClassVar, final
 
 from fitwell.detectors.course import Course, attainable, course
-from fitwell.detectors.steps import relative_updates, share_moved_by_gradients, travelled
+from fitwell.detectors.steps import (
+    relative_updates,
+    share_moved_by_gradients,
+    travelled,
+    updates_at_later_rates,
+)
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
@@ -89,11 +94,11 @@ class LearningRateTooLow(Detector):
             return ()
         if run.left < self.min_remaining * min(1.0, run.levels[0]):
             return ()
-        found = relative_updates(trace)
+        found = updates_at_later_rates(trace)
         far = run.left - (attainable(trace) or 0.0) >= self.margin
         if not found:
             return self._from_losses(trace, run) if far else ()
-        update = median([value for _, value, _ in found])
+        update = median([value for _, value in found])
         travel = travelled(trace) or 0.0
         sound = share_moved_by_gradients(trace)
         if update == 0 or (sound is not None and sound < 0.5):

@@ -42,19 +42,35 @@ def relative_updates(trace: Trace) -> list[tuple[int, float, float]]:
     return [(step, median(v), max(v)) for step, v in sorted(found.items())]
 
 
+def updates_at_later_rates(trace: Trace) -> list[tuple[int, float]]:
+    """Return (step, median over the layers of |update| / |weights|) at the rate that followed.
+
+    In a warm-up the first steps are small, and updates are read in the first steps most of all: an
+    update counts as many times as the median rate from its step on exceeds the rate of its step.
+    """
+    rates = trace.series(Quantity.LEARNING_RATE)
+    found = []
+    for step, update, _ in relative_updates(trace):
+        later = [rate for at, rate in rates if at >= step and rate > 0]
+        own = next((rate for at, rate in reversed(rates) if at <= step and rate > 0), 0.0)
+        factor = max(1.0, median(later) / own) if later and own else 1.0
+        found.append((step, update * factor))
+    return found
+
+
 def travelled(trace: Trace) -> float | None:
     """Return how far the weights could have come, in shares of their size.
 
     It is the sum of the relative updates of all steps, as if each went on where the one before
     had ended; steps that were not sampled count as their neighbours. None where none was.
     """
-    found = relative_updates(trace)
+    found = updates_at_later_rates(trace)
     losses = curve(trace)
     if not found:
         return None
     end = max(losses[-1][0] if losses else 0, found[-1][0]) + 1
     total = 0.0
-    for (step, value, _), after in zip(found, [s for s, *_ in found[1:]] + [end], strict=True):
+    for (step, value), after in zip(found, [s for s, _ in found[1:]] + [end], strict=True):
         total += value * (after - step)
     return total
 

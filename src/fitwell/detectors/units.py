@@ -9,7 +9,7 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.curves import LEARNED_BELOW, remaining_loss
-from fitwell.detectors.layers import inputs_are_blank
+from fitwell.detectors.layers import inputs_are_blank, read_late
 from fitwell.detectors.movement import largest_update
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
@@ -67,9 +67,11 @@ class DeadUnits(Detector):
             Debugger calls a layer dead; sound networks of ours ended at 0.3 or below.
         max_dead_unproven: The same for a network that has learned, which may be too wide for its
             task and no worse for it, or that has not been trained, in [0, 1]: 8 ReLU layers as
-            PyTorch makes them have 0.6 silent on one batch, and learn.
+            PyTorch makes them have 0.6 silent on one batch, and learn. Likewise where no unit was
+            looked at in the second half of the run: many wake up.
         min_remaining: Share of a constant guess's loss below which nothing is called dead.
-        min_samples: Least number of samples pooled; at least 1. With fewer, rare units look dead.
+        min_samples: Least number of samples pooled; at least 1. With fewer, rare units look dead;
+            half as many do where nearly all of a layer is.
         window: Number of most recent recorded steps whose median share counts; at least 1.
 
     Raises:
@@ -106,6 +108,8 @@ class DeadUnits(Detector):
         limit = self.max_dead
         if left is None or left < LEARNED_BELOW:
             limit = self.max_dead_unproven
+        if not read_late(trace, Quantity.DEAD_SHARE):
+            limit = max(limit, self.max_dead_unproven)
         read = _layers(trace, Quantity.DEAD_SHARE, self.window, limit)
         dead = _not_behind(
             trace,
@@ -151,7 +155,9 @@ class DeadUnits(Detector):
         fact = trace.facts.layer(name)
         narrow = fact is not None and 0 < fact.units < _NARROW
         limit = max(limit, self.max_dead_unproven) if narrow else limit
-        return units.now > limit and units.samples >= self.min_samples
+        nearly_all = units.now > self.max_dead_unproven
+        least = self.min_samples / 2 if nearly_all else self.min_samples
+        return units.now > limit and units.samples >= least
 
 
 @final

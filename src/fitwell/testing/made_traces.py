@@ -80,11 +80,13 @@ def shares(
     Args:
         quantity: Which share.
         values: Its values.
-        loss: Training loss, the same for 30 steps.
+        loss: Training loss, the same for nearly twice as many steps, 30 at most.
         count: Number of samples pooled in each value.
     """
     rows = [Row(s, quantity, v, "layers.0", count=count) for s, v in enumerate(values)]
-    rows += [Row(s, Quantity.LOSS, loss) for s in range(30)]
+    rows += [
+        Row(s, Quantity.LOSS, loss) for s in range(min(30, 2 * len(values) - 1) if values else 30)
+    ]
     return Trace(rows, Facts(layers=layer_facts(3), chance_loss=1.0))
 
 
