@@ -7,6 +7,7 @@ from fitwell import remedies
 from fitwell.detectors import DETECTORS
 from fitwell.errors import BadInput
 from fitwell.prescribe import REMEDIES_FOR, diagnose, remedies_for
+from fitwell.prescribe.causes import linked
 from fitwell.records import CONDITIONS, Facts, Finding, LayerFact, Quantity, Row, Trace
 from fitwell.testing.made_traces import curves, gradients, start
 
@@ -15,6 +16,8 @@ MLP = (
     LayerFact("b", "Linear", "output", 1),
 )
 RNN = (LayerFact("r", "RNN", "recurrent", 0, activation="tanh"), *MLP)
+
+EXPLAINS = {condition: row.explains for condition, row in REMEDIES_FOR.items()}
 
 
 def finding(condition, *, since=None, cause=None) -> Finding:
@@ -41,7 +44,17 @@ def test_causes_stand_before_what_they_explain():
     assert backwards == {
         ("exploding_gradients", "learning_rate_too_high"),
         ("vanishing_gradients", "untrained_parameters"),
+        ("underfitting", "not_learning"),
+        ("underfitting", "dead_units"),
     }
+
+
+def test_a_network_that_is_held_back_learns_nothing_for_that_reason():
+    nothing, held = finding("not_learning"), finding("underfitting")
+    by_decay = replace(held, evidence={"remaining": 1.0, "weight_decay": 0.3})
+    assert linked((nothing, by_decay), EXPLAINS)[0].cause == by_decay
+    first, second = linked((nothing, held), EXPLAINS)
+    assert (first.cause, second.cause) == (None, first)
 
 
 @pytest.mark.parametrize("layers", [(), MLP, RNN])

@@ -33,6 +33,9 @@ BY_STEPS = frozenset({"learning_rate_too_high", "accumulated_gradients"})
 """Conditions that act through updates: what the first forward or backward pass shows already is
 not their doing."""
 
+_HELD_BACK = frozenset({"narrowest", "dropout", "weight_decay"})
+"""What a finding of underfitting carries where it knows what holds the network back."""
+
 _UNITS = frozenset({"dead_units", "saturated_units"})
 
 
@@ -115,6 +118,10 @@ def _in_kind(cause: Finding, effect: Finding) -> bool:
         return True
     if cause.condition in BY_STEPS and effect.condition not in OUTCOMES:
         return not first
+    if cause.condition == "underfitting":
+        # A network that is held back so far that nothing is left, or that has units to die.
+        held = {"narrowest"} if effect.condition == "dead_units" else _HELD_BACK
+        return bool(held & set(cause.evidence))
     if effect.condition == "untrained_parameters" and cause.condition == "vanishing_gradients":
         # Weights that get a gradient and do not move, where it is too small to move them.
         return "unmoved" in effect.evidence and set(effect.layers) <= set(cause.layers)

@@ -145,12 +145,13 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
         "oscillating_loss": Row(for_high_rate, ("not_learning", "underfitting")),
         "not_learning": Row(_for_not_learning, ("underfitting",)),
         "overfitting": Row(_for_overfitting),
-        "underfitting": Row(_for_underfitting),
+        "underfitting": Row(_for_underfitting, ("not_learning", "dead_units")),
     }
 )
 """Condition to what it leads to; roots stand before what they explain, but that a gradient which is
-too large from the start makes any learning rate too high, and one that has vanished may be rounded
-away, so that weights seem not to be trained. What may explain is not yet what does:
+too large from the start makes any learning rate too high, one that has vanished may be rounded
+away, so that weights seem not to be trained, and a network that is held back may learn nothing.
+What may explain is not yet what does:
 :mod:`fitwell.prescribe.causes` looks at the run."""
 
 
