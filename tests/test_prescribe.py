@@ -45,7 +45,6 @@ def test_causes_stand_before_what_they_explain():
         ("exploding_gradients", "learning_rate_too_high"),
         ("vanishing_gradients", "untrained_parameters"),
         ("underfitting", "not_learning"),
-        ("underfitting", "dead_units"),
     }
 
 

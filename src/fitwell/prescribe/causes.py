@@ -119,9 +119,7 @@ def _in_kind(cause: Finding, effect: Finding) -> bool:
     if cause.condition in BY_STEPS and effect.condition not in OUTCOMES:
         return not first
     if cause.condition == "underfitting":
-        # A network that is held back so far that nothing is left, or that has units to die.
-        held = {"narrowest"} if effect.condition == "dead_units" else _HELD_BACK
-        return bool(held & set(cause.evidence))
+        return bool(_HELD_BACK & set(cause.evidence))
     if effect.condition == "untrained_parameters" and cause.condition == "vanishing_gradients":
         # Weights that get a gradient and do not move, where it is too small to move them.
         return "unmoved" in effect.evidence and set(effect.layers) <= set(cause.layers)

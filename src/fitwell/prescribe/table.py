@@ -145,7 +145,7 @@ REMEDIES_FOR: Mapping[str, Row] = MappingProxyType(
         "oscillating_loss": Row(for_high_rate, ("not_learning", "underfitting")),
         "not_learning": Row(_for_not_learning, ("underfitting",)),
         "overfitting": Row(_for_overfitting),
-        "underfitting": Row(_for_underfitting, ("not_learning", "dead_units")),
+        "underfitting": Row(_for_underfitting, ("not_learning",)),
     }
 )
 """Condition to what it leads to; roots stand before what they explain, but that a gradient which is
