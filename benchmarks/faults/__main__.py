@@ -33,12 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--again", action="store_true", help="record what is recorded already")
     parser.add_argument("--detail", action="store_true", help="list every miss and false alarm")
     parser.add_argument("--lag", action="store_true", help="find the step of the first finding")
+    parser.add_argument(
+        "--by-budget", action="store_true", help="record as a watch does by default, by a clock"
+    )
     parser.add_argument("--traces", type=Path, default=TRACES, help="folder of recorded runs")
     parser.add_argument("--split", choices=["calibration", "held-out"])
     given = parser.parse_args(arguments)
     cases = [case for case in all_cases() if _chosen(case, given.only, given.split)]
     if given.job == "record":
-        for line in record(cases, seeds=given.seeds, again=given.again, root=given.traces):
+        options = {"again": given.again, "by_budget": given.by_budget, "root": given.traces}
+        for line in record(cases, seeds=given.seeds, **options):
             print(line, flush=True)
     elif given.job == "prove":
         _prove(cases, given.traces)

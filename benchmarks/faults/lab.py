@@ -51,11 +51,18 @@ class Lab:
         seed: Seed of weights, data and batches.
         watched: Whether the run is recorded.
         treatment: What is done to it, where a remedy is tried.
+        by_budget: Whether a clock says what is read, as in a user's run, and not a fixed stride.
     """
 
     def __init__(
-        self, seed: int, *, watched: bool = True, treatment: Treatment | None = None
+        self,
+        seed: int,
+        *,
+        watched: bool = True,
+        treatment: Treatment | None = None,
+        by_budget: bool = False,
     ) -> None:
+        self._by_budget = by_budget
         self.seed = seed
         self.trace: Trace | None = None
         self._watched, self._treatment = watched, treatment
@@ -97,7 +104,8 @@ class Lab:
         if not self._watched:
             yield _Unwatched()
             return
-        watch = fitwell.watch(model, optimizer, loss_fn, every=every)
+        stride = None if self._by_budget else every
+        watch = fitwell.watch(model, optimizer, loss_fn, every=stride)
         try:
             with watch:
                 yield watch

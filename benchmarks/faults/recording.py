@@ -84,14 +84,20 @@ def path_of(case: Case, seed: int, root: Path = TRACES) -> Path:
 
 
 def run(
-    case: Case, seed: int, *, watched: bool = True, treatment: Treatment | None = None
+    case: Case,
+    seed: int,
+    *,
+    watched: bool = True,
+    treatment: Treatment | None = None,
+    by_budget: bool = False,
 ) -> Recorded:
     """Run a case once, on one thread."""
     torch.set_num_threads(1)
     random.seed(seed)
     np.random.seed(seed)  # a program of a user may draw from it
     torch.manual_seed(seed)
-    lab, outcome, error = Lab(seed, watched=watched, treatment=treatment), {}, ""
+    lab = Lab(seed, watched=watched, treatment=treatment, by_budget=by_budget)
+    outcome, error = {}, ""
     began = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a faulty program warns; what the trace shows is judged
@@ -129,6 +135,7 @@ def record(
     seeds: int = SEEDS,
     again: bool = False,
     with_twins: bool = True,
+    by_budget: bool = False,
     root: Path = TRACES,
 ) -> Iterator[str]:
     """Run what is not recorded yet, and the repaired twins; yield a line a run."""
@@ -136,7 +143,7 @@ def record(
     healthy = [twin_of(case) for case in chosen if case.condition and with_twins]
     every = {case.name: case for case in (*chosen, *healthy)}.values()
     jobs = [
-        (case.name, seed, source_hash(case), str(path_of(case, seed, root)))
+        (case.name, seed, source_hash(case), str(path_of(case, seed, root)), by_budget)
         for seed in range(seeds)
         for case in every
         if again or is_stale(case, path_of(case, seed, root))
@@ -154,10 +161,10 @@ def is_stale(case: Case, path: Path) -> bool:
         return f'"source": "{source_hash(case)}"' not in file.read(400)
 
 
-def _job(given: tuple[str, int, str, str]) -> str:
-    name, seed, source, path = given
+def _job(given: tuple[str, int, str, str, bool]) -> str:
+    name, seed, source, path, by_budget = given
     known = {case.name: case for case in (*all_cases(), *twins(all_cases()))}
-    recorded = run(known[name], seed, watched="--" not in name)
+    recorded = run(known[name], seed, watched="--" not in name, by_budget=by_budget)
     recorded = replace(recorded, source=source)  # the file may have been edited meanwhile
     recorded.save(Path(path))
     numbers = "  ".join(f"{key} {value:.4g}" for key, value in recorded.outcome.items())
