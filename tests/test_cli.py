@@ -405,3 +405,9 @@ def test_of_several_recipes_the_wrong_one_is_named(
 ) -> None:
     said = failed(capsys, "compare", "wine", "-r", "good=l2", "-r", f"wrong={wrong}")
     assert said.startswith("In the recipe 'wrong': ")
+
+
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "fitwell", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:7]) == (0, "fitwell")

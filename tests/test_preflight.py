@@ -121,6 +121,14 @@ def test_wrong_arguments_are_refused():
         preflight(mlp(2, nn.ReLU), x, nn.CrossEntropyLoss())
     with pytest.raises(BadInput, match="requires a gradient"):
         preflight(mlp(2, nn.ReLU).requires_grad_(False), (x, y), nn.CrossEntropyLoss())
+    with pytest.raises(BadInput, match=r"torch\.nn\.Module, got str"):
+        preflight("model", (x, y), nn.CrossEntropyLoss())
+    with pytest.raises(BadInput, match="loss function to call, got 'mse'"):
+        preflight(mlp(2, nn.ReLU), (x, y), "mse")
+    with pytest.raises(BadInput, match="tuple of 3"):
+        preflight(mlp(2, nn.ReLU), (x, y, y), nn.CrossEntropyLoss())
+    with pytest.raises(BadInput, match="with rows in it"):
+        preflight(mlp(2, nn.ReLU), (x[:0], y[:0]), nn.CrossEntropyLoss())
 
 
 def conditions(model, x, y, loss_fn, **given):
@@ -344,5 +352,7 @@ def test_conditions_can_be_muted():
     x, y = batch()
     model = with_output(nn.Softmax(1), 5)
     assert conditions(model, x, y, nn.CrossEntropyLoss(), mute=["loss_output_mismatch"]) == []
-    with pytest.raises(BadInput, match="Expected one of"):
+    with pytest.raises(BadInput, match="got 'typo': expected one of"):
         preflight(model, (x, y), nn.CrossEntropyLoss(), mute=["typo"])
+    with pytest.raises(BadInput, match=r"write \['dead_units'\]"):
+        preflight(model, (x, y), nn.CrossEntropyLoss(), mute="dead_units")

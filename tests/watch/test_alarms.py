@@ -96,7 +96,17 @@ def test_what_is_muted_is_neither_told_of_nor_stopped_for():
 
 def test_unknown_names_are_refused():
     this = run()
-    with pytest.raises(BadInput, match="to mute, got 'dead_unit'"):
+    with pytest.raises(BadInput, match="mute must name conditions, got 'dead_unit'"):
         fitwell.watch(*this[:3], mute=["dead_unit"])
+    with pytest.raises(BadInput, match="must be a list, got 'dead_units'"):
+        fitwell.watch(*this[:3], mute="dead_units")
     with pytest.raises(BadInput, match="stop_on must be one of mild"):
         fitwell.watch(*this[:3], stop_on="fatal")
+
+
+def test_a_checkpoint_that_could_not_be_written_is_refused_before_the_run(tmp_path):
+    this = run()
+    with pytest.raises(BadInput, match="there is no folder"):
+        fitwell.watch(*this[:3], stop_on="severe", checkpoint=tmp_path / "none" / "a.pt")
+    with pytest.raises(BadInput, match="it is a folder"):
+        fitwell.watch(*this[:3], stop_on="severe", checkpoint=tmp_path)

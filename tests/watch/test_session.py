@@ -360,5 +360,22 @@ def test_wrong_arguments_are_refused():
         watch(model, "adam")
     with pytest.raises(BadInput, match=r"torch\.nn\.Module"):
         watch(print, optimizer)
+    with pytest.raises(BadInput, match="loss function, got 'mse'"):
+        watch(model, optimizer, "mse")
     with pytest.raises(ThresholdError, match="overhead"):
         watch(model, optimizer, overhead=0.0)
+
+
+@pytest.mark.parametrize("given", ["low", None, torch.ones(3)])
+def test_what_is_no_number_cannot_be_logged(given):
+    model, optimizer, *_ = small_run()
+    with pytest.raises(BadInput, match="Expected one number for val_loss"):
+        watch(model, optimizer).log(val_loss=given)
+
+
+def test_a_run_of_which_no_step_was_seen_is_not_called_healthy():
+    model, optimizer, *_ = small_run()
+    diagnosis = watch(model, optimizer).diagnosis()
+    assert diagnosis.unjudged[0].startswith("no step was seen")
+    assert "healthy" not in str(diagnosis)
+    assert "healthy" not in diagnosis._repr_html_()

@@ -59,7 +59,9 @@ def preflight(
         What is wrong already; nothing that needs a run of training is looked for.
 
     Raises:
-        BadInput: If the batch is no pair, no parameter can be trained, the loss is no tensor, or
-            ``mute`` names no condition.
+        BadInput: If the model is none of PyTorch, the batch no pair or without rows, no parameter
+            can be trained, the loss cannot be called or is no tensor, or ``mute`` names no
+            condition.
     """
+    prescribe.are_conditions("mute", mute)
     return prescribe.diagnose(first_step(model, batch, loss_fn), only=JUDGED, mute=mute)

@@ -44,8 +44,15 @@ class _Found:
 
 def first_step(model: nn.Module, batch: Any, loss_fn: Callable[..., Tensor]) -> Trace:
     """Return the trace of one step that is not taken; as :func:`fitwell.preflight.preflight`."""
+    if not isinstance(model, nn.Module):
+        raise BadInput(f"Expected a torch.nn.Module, got {type(model).__name__}.")
+    if not callable(loss_fn):
+        raise BadInput(f"Expected a loss function to call, got {loss_fn!r}.")
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise BadInput(f"Expected a batch (inputs, targets), got {type(batch).__name__}.")
+        many = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+        raise BadInput(f"Expected a batch (inputs, targets), got {type(batch).__name__}{many}.")
+    if any(one.dim() and not len(one) for one in tensors_in(batch[0])):
+        raise BadInput("Expected a batch with rows in it, got one without any.")
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise BadInput("Expected a parameter that requires a gradient, the model has none.")

@@ -49,9 +49,8 @@ def diagnose(
     Raises:
         BadInput: If ``only`` or ``mute`` names no condition.
     """
-    for name in (*(only or ()), *mute):
-        if name not in CONDITIONS:
-            raise BadInput(f"Expected one of {', '.join(CONDITIONS)}, got {name!r}.")
+    are_conditions("only", only or ())
+    are_conditions("mute", mute)
     chosen = [d for d in DETECTORS if only is None or d.condition in only]
     found = [
         _with_rate(finding, trace) for detector in chosen for finding in detector.detect(trace)
@@ -65,6 +64,26 @@ def diagnose(
         tuple(s for s in (d.unjudged(trace) for d in heard) if s is not None),
         tuple(name for name in CONDITIONS if name in mute),
     )
+
+
+def are_conditions(argument: str, names: Collection[str]) -> None:
+    """Check that an argument holds conditions: one word alone would be read letter by letter.
+
+    Args:
+        argument: Name of the argument, for the message.
+        names: What was given.
+
+    Raises:
+        BadInput: If it is a string, or one of the names is no condition.
+    """
+    if isinstance(names, str):
+        raise BadInput(f"{argument} must be a list, got {names!r}: write [{names!r}].")
+    for name in names:
+        if name not in CONDITIONS:
+            raise BadInput(
+                f"{argument} must name conditions, got {name!r}: "
+                f"expected one of {', '.join(CONDITIONS)}."
+            )
 
 
 def explained(found: Sequence[Finding], facts: Facts) -> tuple[Finding, ...]:

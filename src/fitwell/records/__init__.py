@@ -1,6 +1,6 @@
 """Plain data that every part shares; nothing here touches torch."""
 
-from fitwell.records.diagnosis import Chain, Diagnosis, chain_text, worst_of
+from fitwell.records.diagnosis import NO_STEP, Chain, Diagnosis, chain_text, worst_of
 from fitwell.records.edits import (
     Capacity,
     Change,
@@ -59,6 +59,7 @@ from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
 __all__ = [
     "CONDITIONS",
     "LAYER_ROLES",
+    "NO_STEP",
     "SEVERITIES",
     "TRANSPARENT",
     "Anatomy",

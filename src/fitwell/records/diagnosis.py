@@ -13,6 +13,11 @@ from fitwell.records.findings import SEVERITIES, Finding, Severity
 Chain: TypeAlias = tuple[Finding, ...]
 """One illness: the finding that explains the others first, then these, causes before effects."""
 
+NO_STEP = (
+    "no step was seen: run the loop inside the with, and pass the optimizer whose step() it calls."
+)
+"""Why nothing can be said of a run that made no step under watch."""
+
 
 @final
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Diagnosis:
     def __str__(self) -> str:
         blocks = ["\n".join(_block(chain)) for chain in self.chains()]
         if self.healthy:
-            blocks = ["healthy: no finding"]
+            blocks = ["no finding" if NO_STEP in self.unjudged else "healthy: no finding"]
         if self.muted:
             blocks.append(f"muted: {', '.join(self.muted)}")
         blocks += [f"not judged: {text}" for text in self.unjudged[:1]]
@@ -113,7 +118,8 @@ class Diagnosis:
             head, *lines = _block(chain)
             rest = "".join(f"<br>{escape(line.strip())}" for line in lines)
             items.append(f"<li><b>{escape(head)}</b>{rest}</li>")
-        body = f"<ul>{''.join(items)}</ul>" if items else "<p>healthy: no finding</p>"
+        none = "no finding" if NO_STEP in self.unjudged else "healthy: no finding"
+        body = f"<ul>{''.join(items)}</ul>" if items else f"<p>{none}</p>"
         notes = [*(f"muted: {name}" for name in self.muted), *self.unjudged]
         return body + "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
 

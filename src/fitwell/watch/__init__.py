@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from fitwell.errors import BadInput, in_range, is_flag
-from fitwell.records import CONDITIONS, SEVERITIES, Finding, Severity
+from fitwell.prescribe import are_conditions
+from fitwell.records import SEVERITIES, Finding, Severity
 from fitwell.watch.alarms import Asked
 from fitwell.watch.session import Watch
 from fitwell.watch.told import ToldLoss
@@ -56,8 +57,9 @@ def watch(
         mute: Conditions that are not to be looked for, as ``["dead_units"]``.
 
     Raises:
-        BadInput: If the model or the optimizer is not one of PyTorch, ``stop_on`` no severity, or
-            one of ``mute`` no condition.
+        BadInput: If the model or the optimizer is not one of PyTorch, the loss cannot be called,
+            ``stop_on`` is no severity, one of ``mute`` no condition, or ``checkpoint`` a file that
+            cannot be written, with ``stop_on``.
         ThresholdError: If ``overhead`` or ``every`` is out of range.
     """
     if not isinstance(model, nn.Module):
@@ -70,16 +72,30 @@ def watch(
             f"Expected a torch.optim.Optimizer, got {type(wrong).__name__}: "
             "pass the optimizer whose step() the loop calls, or a list of several."
         )
+    if loss_fn is not None and not callable(loss_fn):
+        raise BadInput(
+            f"Expected a loss function, got {loss_fn!r}: pass what the loop computes its loss with."
+        )
     is_flag("updates", updates)
     in_range("overhead", overhead, 0.0, 1.0, open_low=True)
     if every is not None:
         in_range("every", every, 1, float("inf"))
     if stop_on is not None and stop_on not in SEVERITIES:
         raise BadInput(f"stop_on must be one of {', '.join(SEVERITIES)}, got {stop_on!r}.")
-    for name in mute:
-        if name not in CONDITIONS:
-            raise BadInput(f"Expected one of {', '.join(CONDITIONS)} to mute, got {name!r}.")
+    are_conditions("mute", mute)
+    _can_save(checkpoint if stop_on is not None else None)
     asked = Asked(on_finding, stop_on, checkpoint, tuple(mute))
     return Watch(
         model, optimizers, loss_fn, overhead=overhead, every=every, updates=updates, asked=asked
     )
+
+
+def _can_save(checkpoint: str | Path | None) -> None:
+    """Refuse a file that could not be written once the run has to be stopped."""
+    if checkpoint is None:
+        return
+    path = Path(checkpoint)
+    if path.is_dir():
+        raise BadInput(f"Cannot write the checkpoint {path}: it is a folder; name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"Cannot write the checkpoint {path}: there is no folder {path.parent}.")

@@ -22,7 +22,7 @@ from fitwell.probes.loss_facts import (
     has_noise,
     loss_name,
 )
-from fitwell.records import Diagnosis, Facts, Quantity, Row, Trace
+from fitwell.records import NO_STEP, Diagnosis, Facts, Quantity, Row, Trace
 from fitwell.watch.alarms import Alarms, Asked
 from fitwell.watch.budget import Budget
 from fitwell.watch.checkpoint import Checkpoint
@@ -111,7 +111,8 @@ class Watch:
                 ``val_accuracy``; floats, or tensors of one element, which are not waited for.
 
         Raises:
-            BadInput: If a name does not begin with ``train_`` or ``val_``.
+            BadInput: If a name does not begin with ``train_`` or ``val_``, or what is given for it
+                is not one number.
         """
         at = max(self._run.clock.step - 1, 0) if step is None else step
         for name, number in numbers.items():
@@ -127,8 +128,7 @@ class Watch:
                     continue
             quantity = Quantity.LOSS if what == "loss" else Quantity.METRIC
             self._logged.add((quantity, phase))
-            value = torch.as_tensor(number).detach().reshape(()).clone()
-            reading = Reading(quantity, value, phase=phase)
+            reading = Reading(quantity, _one_number(name, number), phase=phase)
             self._by_hand.add(
                 at, [reading], epoch=self._run.clock.epoch if epoch is None else epoch
             )
@@ -187,13 +187,31 @@ class Watch:
         return facts
 
     def diagnosis(self) -> Diagnosis:
-        """Judge what was recorded so far; may be called during the run and after it."""
-        return prescribe.diagnose(self.trace, mute=self._asked.mute)
+        """Judge what was recorded so far; may be called during the run and after it.
+
+        Where no step was seen that stands first among what could not be judged: nothing found
+        then does not mean that all is well.
+        """
+        found = prescribe.diagnose(self.trace, mute=self._asked.mute)
+        if self._run.clock.step:
+            return found
+        return replace(found, unjudged=(NO_STEP, *found.unjudged))
 
     @property
     def cost(self) -> float:
         """Share of the run's time that watching took so far, in [0, 1]."""
         return self._budget.share
+
+
+def _one_number(name: str, number: object) -> Tensor:
+    """Return a number as a tensor of its own, without waiting for the device."""
+    try:
+        return torch.as_tensor(number).detach().reshape(()).clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = number
+        if isinstance(number, Tensor):
+            given = f"a tensor of shape {tuple(number.shape)}"
+        raise BadInput(f"Expected one number for {name}, got {given}.") from error
 
 
 def _summed(rows: list[Row]) -> list[Row]:
