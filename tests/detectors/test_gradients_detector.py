@@ -302,6 +302,15 @@ def test_a_spike_that_passed_is_mild_and_has_an_end():
     assert (finding.severity, finding.since, finding.until) == ("mild", 9, 10)
 
 
+def test_a_gradient_that_falls_to_nothing_has_not_jumped():
+    trace = gradients([1.0, 1.0], losses=LEARNING)
+    rows = [
+        replace(r, value=10.0**-r.step) if r.quantity == Quantity.GRADIENT_NORM else r
+        for r in trace
+    ]
+    assert not list(ExplodingGradients().detect(Trace(rows, trace.facts)))
+
+
 def test_only_the_layers_that_explode_are_named():
     (finding,) = ExplodingGradients().detect(gradients([1e5, 3e4, 5e3, 1.0]))
     assert finding.layers == ("layers.0", "layers.1")

@@ -51,8 +51,8 @@ class ExplodingGradients(Detector):
     next gradients small (Arora et al.). Steps that a ``GradScaler`` skipped are not recorded, and
     so are no explosion.
 
-    A single spike is an episode: where the gradient jumped by ``max_growth`` and both it and the
-    loss came back to where they were, the finding is mild and has an end.
+    A single spike is an episode: where the gradient jumped by ``max_growth`` over its first and its
+    median size, and both it and the loss came back, the finding is mild and has an end.
 
     Evidence: ``sensitivity`` of the worst layer, ``largest`` and ``median`` norm of the whole
     gradient, ``growth``, ``time_growth`` in decades with ``time_error`` and ``time_steps``, and
@@ -201,7 +201,8 @@ class ExplodingGradients(Detector):
     def _spike(self, trace: Trace) -> _Seen | None:
         """One stretch of far too large gradients that both gradient and loss came back from."""
         norms = _norms(trace)
-        usual = middle([v for _, v in norms])
+        # Gradients that fall to nothing, as at an exact solution, have jumped nowhere.
+        usual = max(middle([v for _, v in norms]), norms[0][1]) if norms else 0.0
         high = [s for s, v in norms if usual > 0 and v > self.max_growth * usual]
         if not high or len(norms) < 10 or high[-1] >= norms[-3][0]:
             return None
