@@ -29,6 +29,19 @@ those of the second are only scored. A finding counts from `moderate` on.
 - *layers*: where the fault is in some layers, runs in which at least half of the named layers are
   faulty, and half of the faulty ones named;
 - *lag*: median of the steps from where the fault is visible to the first right finding.
+
+What was seen of single held-out runs while limits were mended: which of them were missed, and of a
+few (raw inputs, other vocabularies, gradients not cleared, few units) what was said. So the second
+part is not wholly unseen.
+"""
+
+_BY_BUDGET = """## As a watch reads by default
+
+The tables above are of runs recorded in every tenth step. With `overhead=0.01` far less is read of
+such short runs; one seed a case, `record --by-budget --traces FOLDER-by-budget`:
+
+| architectures | sick runs | found | root | layers | healthy runs | in peace |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -40,11 +53,27 @@ def page(cases: Sequence[Case], *, root: Path = TRACES) -> str:
         mine = [case for case in cases if case.program.split == split]
         if mine:
             parts += [f"## {split.capitalize()} architectures", table(scores(mine, runs))]
+    budget = root.with_name(f"{root.name}-by-budget")
+    if budget.is_dir():
+        parts.append(by_budget(cases, list(judge_all(cases, root=budget))))
     parts += ["## By kind of network", by_family(cases, runs)]
     parts += ["## What goes wrong still", wrong(cases, runs)]
     if repairs := load(root):
         parts.append(repair_section(cases, repairs))
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def by_budget(cases: Sequence[Case], runs: Sequence[Judged]) -> str:
+    """Return the score of runs of which a clock said what was read."""
+    lines = []
+    for split in SPLITS:
+        mine = {s.name: s for s in scores([c for c in cases if c.program.split == split], runs)}
+        sick, healthy = mine["all sick"], mine["healthy"]
+        shares = " | ".join(_share(value) for value in (sick.found, sick.root, sick.layers))
+        lines.append(
+            f"| {split} | {sick.runs} | {shares} | {healthy.runs} | {_share(healthy.found)} |"
+        )
+    return _BY_BUDGET + "\n".join(lines)
 
 
 def proven(cases: Sequence[Case], root: Path) -> str:

@@ -108,7 +108,7 @@ class TimeGradients(Probe):
             return
         axis = 0 if module.batch_first else 1
         # A state is (layers, batch, units), batch first or not.
-        kept = None if state is None else [s.detach()[:, :_ROWS].clone() for s in tensors_in(state)]
+        kept = [s.detach()[:, :_ROWS].clone() for s in tensors_in(state)] or None
         values = given.detach().narrow(axis, 0, min(_ROWS, given.shape[axis])).clone()
         call = _Call(module, values, kept)
         for place, tensor in enumerate(tensors_in(output)):
@@ -131,7 +131,10 @@ class TimeGradients(Probe):
         found: list[Reading] = []
         for name, call in self._calls.items():
             if call.gradients:
-                found += _told(name, _over_time(call))
+                try:
+                    found += _told(name, _over_time(call))
+                except (RuntimeError, TypeError):  # a layer of somebody's own, called otherwise
+                    continue
         for name, steps in self._stepped.items():
             if len(steps) > 1 and any(steps):
                 none = next(sizes[0] for sizes in steps if sizes).new_zeros(())
