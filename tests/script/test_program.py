@@ -192,3 +192,16 @@ def test_a_file_that_is_no_python_is_refused(
     page.write_text("a,b c\n1,2 3\n")
     assert main(["watch", str(page)]) == 2
     assert "Expected a Python script" in capsys.readouterr().err
+
+
+def test_a_script_that_closes_its_output_is_told_the_diagnosis_all_the_same(tmp_path: Path) -> None:
+    plain, watched = both(tmp_path, TRAINING + "\ntrain(3)\nimport sys\nsys.stdout.close()\n")
+    assert (plain.returncode, watched.returncode) == (0, 0)
+    assert "Traceback" not in watched.stderr
+    assert "fitwell watched script.py" in watched.stderr
+
+
+def test_what_is_not_judged_names_nothing_that_a_script_cannot_do(in_process: Run) -> None:
+    story = in_process(TRAINING + "\ntrain(20)\n").story
+    assert "overfitting: needs training and validation loss.\n" in story
+    assert "log val_loss" not in story

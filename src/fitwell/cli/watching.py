@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,7 +105,10 @@ def _as_python_begins(*streams: object) -> None:
 
 
 def _as_before(out: object, err: object) -> None:
-    """Print the story where the script began, wherever it has sent its own output since."""
+    """Print the story where the script began, wherever it has sent its own output since.
+
+    A stream that the script has closed is replaced by the other one.
+    """
     for stream in (sys.stdout, sys.stderr):
         if not getattr(stream, "closed", True):
             stream.flush()
@@ -113,6 +116,10 @@ def _as_before(out: object, err: object) -> None:
         if isinstance(stream, TextIOWrapper) and not stream.closed:
             stream.reconfigure(errors="replace")
             setattr(sys, name, stream)
+    if getattr(sys.stdout, "closed", True):
+        sys.stdout = sys.stderr if not getattr(sys.stderr, "closed", True) else StringIO()
+    if getattr(sys.stderr, "closed", True):
+        sys.stderr = sys.stdout
 
 
 def _write_traces(path: Path, recorded: Sequence[Recorded]) -> None:

@@ -113,10 +113,10 @@ class BadInitialization(Detector):
         in_range("min_remaining", self.min_remaining, 0, 1)
 
     def unjudged(self, trace: Trace) -> str | None:
-        """Say that step 0 was not recorded."""
+        """Say that no weights of step 0 were recorded."""
         if first_step(trace, Quantity.WEIGHT_NORM):
             return None
-        return "bad_initialization: the first step was not recorded."
+        return "bad_initialization: no weights of a layer were read in the first step."
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding that names all that is wrong, or none."""

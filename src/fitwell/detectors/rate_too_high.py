@@ -220,7 +220,7 @@ class LearningRateTooHigh(Detector):
             evidence=known,
             explanation=(
                 f"The training loss began at {run.first:.3g} of what a constant guess costs, "
-                f"was {run.best:.3g} at best and {run.peak:.3g} at worst, and ends at "
+                f"then was {run.best:.3g} at best and {run.peak:.3g} at worst, and ends at "
                 f"{run.left:.3g}: {outcome.what}.{proof}"
             ),
             phrase=f"steps too large: {outcome.what}",

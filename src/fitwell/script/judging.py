@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from fitwell.prescribe import diagnose
-from fitwell.records import Recorded, WatchedModel, WatchedProgram
+from fitwell.records import Diagnosis, Recorded, WatchedModel, WatchedProgram
 from fitwell.records.watched import unique_names
 from fitwell.script.program import Ended, Program
 
@@ -31,7 +32,7 @@ def judged(
             parameters=one.parameters,
             optimizer=one.optimizer,
             steps=one.steps,
-            diagnosis=diagnose(one.trace, mute=mute),
+            diagnosis=_for_a_script(diagnose(one.trace, mute=mute)),
             cost=one.cost,
         )
         for name, one in zip(names, trained, strict=True)
@@ -42,3 +43,9 @@ def judged(
 def seen_to_train(recorded: Sequence[Recorded]) -> list[Recorded]:
     """Return what made a step, or was ended by an error before its first."""
     return [one for one in recorded if one.steps or one.trace.facts.error]
+
+
+def _for_a_script(diagnosis: Diagnosis) -> Diagnosis:
+    """Say what was missing, without what to pass to a watch: a script under watch holds none."""
+    short = tuple(text.partition("; ")[0].rstrip(".") + "." for text in diagnosis.unjudged)
+    return replace(diagnosis, unjudged=short)
