@@ -77,3 +77,9 @@ def test_findings_of_both_are_kept_causes_first():
 
 def test_two_healthy_diagnoses_are_healthy():
     assert merged(Diagnosis(), Diagnosis()).healthy
+
+
+def test_what_the_first_batch_was_judged_for_is_not_left_unjudged():
+    during = Diagnosis((), ("loss_output_mismatch: no.", "overfitting: no.", "dead_units: none."))
+    before = Diagnosis((), ("dead_units: none.",))
+    assert merged(before, during).unjudged == ("overfitting: no.", "dead_units: none.")

@@ -183,8 +183,8 @@ def _typical(trace: Trace, quantity: Quantity) -> float:
 def _severity(fault: _Fault, *, tried: bool, well: bool) -> Severity:
     """Mild where it did little harm; severe ten times beyond the limit in a run that failed.
 
-    With inputs three times beyond the limit a run that learned learned worse than it could: so it
-    was in every run of the corpus with inputs up to 255.
+    Inputs three times beyond the limit, as pictures to 255 are, are named in a run that learned
+    too: such cases of the corpus learned, and ended worse than their scaled twins.
     """
     if well:
         harmless = fault.factor < _HARMFUL or "target_rms" in fault.evidence

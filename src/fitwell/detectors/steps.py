@@ -10,7 +10,7 @@ from fitwell.detectors.layers import sensitivities, trained_layers
 from fitwell.records import LayerFact, Quantity, Trace
 
 EARLY_STEPS = 21
-"""Steps 0 to 20 count as the start: a watch samples all of them."""
+"""Steps 0 to 20 count as the start."""
 
 SOUND_SENSITIVITY = 1e-3
 """Least |gradient| · |weights| / loss of a layer that the learning rate can be blamed for: sound

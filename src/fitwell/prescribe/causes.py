@@ -14,8 +14,7 @@ from fitwell.records import Finding
 
 SLACK = 20
 """Steps by which an effect may seem to begin before its cause. Detectors date what they see by
-medians over a few sampled steps, and a curve bends later than the gradient behind it; a watch
-samples every one of the first 20 steps."""
+medians over a few sampled steps, and a curve bends later than the gradient behind it."""
 
 STANDING = frozenset(
     {

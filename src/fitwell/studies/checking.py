@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from fitwell.preflight import preflight
+from fitwell.preflight import JUDGED, preflight
 from fitwell.records import SEVERITIES, Diagnosis, Finding, RunRecord, Trace
 from fitwell.studies.training import Job, Listener, batches, fit, reproducible
 from fitwell.tasks import Task
@@ -112,7 +112,8 @@ def merged(before: Diagnosis, during: Diagnosis) -> Diagnosis:
     """Return both diagnoses as one: of two findings of one condition the graver stays.
 
     What the run says is kept where both are equally grave; the order is that of the run, root
-    causes first, with what only the first batch showed ahead of it.
+    causes first, with what only the first batch showed ahead of it. What the first batch could be
+    judged for is not left unjudged because the run could not.
     """
     found = {finding.condition: finding for finding in (*before, *during)}
     for finding in before:
@@ -121,11 +122,17 @@ def merged(before: Diagnosis, during: Diagnosis) -> Diagnosis:
     alone = [f for f in before if f.condition not in during.conditions]
     order = [f.condition for f in (*alone, *during)]
     findings = sorted((found[c] for c in order), key=lambda f: f.cause is not None)
-    judged = set(found)
+    open_before = {_condition(sentence) for sentence in before.unjudged}
+    judged = set(found) | (set(JUDGED) - open_before)
     return Diagnosis(
         tuple(findings),
-        tuple(s for s in dict.fromkeys(during.unjudged) if s.split(":")[0] not in judged),
+        tuple(s for s in dict.fromkeys(during.unjudged) if _condition(s) not in judged),
     )
+
+
+def _condition(unjudged: str) -> str:
+    """Condition that a sentence on what could not be judged begins with."""
+    return unjudged.partition(":")[0]
 
 
 def _gravity(finding: Finding) -> tuple[int, float]:
