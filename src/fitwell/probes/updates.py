@@ -17,8 +17,8 @@ from fitwell.records import Quantity, Row
 
 _SLICE = 4096
 """So many numbers of a parameter, its first, stand for its direction: their cosine differs
-from that of all by 0.06 in the median, 0.18 at most (five MLPs of 84,000 weights on digits, 60 steps
-of SGD), and they can be kept from step to step."""
+from that of all by 0.06 in the median, 0.18 at most (five MLPs of 84,000 weights on digits, 60
+steps of SGD), and they can be kept from step to step."""
 
 
 @final
