@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fitwell.interfaces import Probe, Reading
+from fitwell.probes.membership import held_by
 from fitwell.records import Quantity
 
 
@@ -26,7 +27,7 @@ class Gradientless(Probe):
     """
 
     def __init__(self, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        held = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+        held = {id(p) for p in held_by(*optimizers)}
         self._owned = [
             (name.rpartition(".")[0], parameter)
             for name, parameter in model.named_parameters()

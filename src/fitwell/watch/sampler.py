@@ -15,7 +15,7 @@ from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses, T
 from fitwell.watch import probing
 from fitwell.watch.alarms import Alarms
 from fitwell.watch.budget import Budget, Level
-from fitwell.watch.layers import Layers, held_by
+from fitwell.watch.layers import Layers, part_of
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.run import Run
 
@@ -176,7 +176,7 @@ class Sampler:
         if id(optimizer) not in self._at_update and run.layout is not None:
             layout = run.layout
             if len(run.optimizers) > 1:
-                layout = held_by(layout, optimizer, rest=optimizer is run.optimizers[0])
+                layout = part_of(layout, optimizer, rest=optimizer is run.optimizers[0])
             self._at_update[id(optimizer)] = (
                 probing.for_gradients(layout, optimizer),
                 probing.for_update(run, layout, optimizer),
