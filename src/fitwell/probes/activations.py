@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from types import MappingProxyType, TracebackType
-from typing import NamedTuple, Self, final
+from types import MappingProxyType
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Numbers, Probe, Reading
-from fitwell.probes.hooks import Hook
+from fitwell.interfaces import Numbers, Reading
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.layout import Layer, Layout
 from fitwell.probes.norms import as_readings, joined, norms_of
 from fitwell.probes.outputs import Seen, Wanted, is_read, measured
@@ -44,7 +44,7 @@ class _Place(NamedTuple):
 
 
 @final
-class Activations(Probe):
+class Activations(Hooked):
     """Reads the layers' outputs through forward hooks that stand during the ``with`` alone.
 
     For every layer: the root mean square of its output and of the part that differs between
@@ -77,12 +77,12 @@ class Activations(Probe):
         window: int = 256,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._model = model
         self._layout = layout
         self._spending = spending
         self._silence = Silence(window)
         self._places: list[_Place] | None = None
-        self._handles: list[RemovableHandle] = []
         self._seen: dict[tuple[str, bool], list[Seen]] = {}
 
     @property
@@ -94,13 +94,12 @@ class Activations(Probe):
     def layout(self, layout: Layout | None) -> None:
         self._layout, self._places = layout, None
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         if self._places is None:
             self._places = list(self._planned())
         for module, hook, before in self._places:
             register = module.register_forward_pre_hook if before else module.register_forward_hook
-            self._handles.append(register(hook))
-        return self
+            yield register(hook)
 
     def _planned(self) -> Iterator[_Place]:
         if self._layout is None:
@@ -120,16 +119,6 @@ class Activations(Probe):
                 module, first = modules[layer.entry], is_read(modules[layer.source], spatial=True)
                 wanted = Wanted(zero_sided, limits, False, 1 if first else None)
                 yield _Place(module, Hook(self._enters, layer.entry, wanted), True)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
 
     def _ran(
         self, name: str, wanted: Wanted, module: nn.Module, args: object, output: object

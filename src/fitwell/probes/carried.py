@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from fitwell.interfaces import Probe, Reading
-from fitwell.probes.hooks import Hook
+from fitwell.interfaces import Reading
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.records import Quantity
 
 _SMALL = 4096
@@ -22,7 +21,7 @@ _TOLERANCE = 1e-4
 
 
 @final
-class Carried(Probe):
+class Carried(Hooked):
     """Reads the share of the gradient that was not cleared since the step before.
 
     One small parameter stands for all. The gradient that the last step left is kept, and a hook on
@@ -39,8 +38,8 @@ class Carried(Probe):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__()
         self._optimizer = optimizer
-        self._handle: RemovableHandle | None = None
         self._parameter: Tensor | None = None
         self._left: Tensor | None = None
         self._expected: Tensor | None = None
@@ -49,26 +48,19 @@ class Carried(Probe):
         self._readings: list[Reading] = []
 
     @torch.no_grad()
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._readings = []
         self._added = self._kept = None
         self._parameter = _followed(self._optimizer)
-        if self._parameter is not None and self._parameter.grad is not None:
-            self._left = self._parameter.grad.detach().clone()
-            self._expected = self._left
-            hook = Hook(self._arriving)
-            self._handle = self._parameter.register_hook(hook)  # type: ignore[no-untyped-call]
-        return self
+        if self._parameter is None or self._parameter.grad is None:
+            return ()
+        self._left = self._parameter.grad.detach().clone()
+        self._expected = self._left
+        hook = Hook(self._arriving)
+        return (self._parameter.register_hook(hook),)  # type: ignore[no-untyped-call]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+    def _detach(self) -> None:
+        super()._detach()
         self._parameter = self._left = self._expected = self._added = self._kept = None
 
     @torch.no_grad()

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from types import TracebackType
-from typing import Any, Self, final
+from contextlib import AbstractContextManager, nullcontext
+from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Reading
 from fitwell.probes.features import wide
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.records import Quantity
 
 
 @final
-class StatisticsDrift(Probe):
+class StatisticsDrift(Hooked):
     """Reads how far the mean of each batch norm's batch lies from its running mean.
 
     The distance is in running standard deviations, root mean square over the channels, taken
@@ -38,37 +39,25 @@ class StatisticsDrift(Probe):
         *,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._model = model
         self._spending = spending
-        kinds = nn.modules.batchnorm._BatchNorm
-        self._norms = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-        self._attached = ExitStack()
+        self._norms = [(n, m) for n, m in model.named_modules() if isinstance(m, _BatchNorm)]
         self._calls: Counter[str] = Counter()
         self._readings: list[Reading] = []
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._readings = []
         self._calls.clear()
         if self._norms:
-            root = self._model.register_forward_pre_hook(Hook(self._begins))
-            self._attached.callback(root.remove)
+            yield self._model.register_forward_pre_hook(Hook(self._begins))
         for name, norm in self._norms:
-            handle = norm.register_forward_pre_hook(Hook(self._given, name), with_kwargs=True)
-            self._attached.callback(handle.remove)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._attached.close()
+            yield norm.register_forward_pre_hook(Hook(self._given, name), with_kwargs=True)
 
     def _begins(self, module: nn.Module, args: object) -> None:
         self._calls.clear()
 
-    def _given(self, name: str, norm: nn.Module, args: object, kwargs: object) -> None:
+    def _given(self, name: str, norm: _BatchNorm, args: object, kwargs: object) -> None:
         mean, variance = norm.running_mean, norm.running_var
         values = next(tensors_in((args, kwargs)), None)
         if not (norm.training and isinstance(mean, Tensor) and isinstance(variance, Tensor)):
@@ -81,7 +70,7 @@ class StatisticsDrift(Probe):
             # (batch, channels, *space)
             others = [0, *range(2, values.dim())]
             found = wide(values.detach()).mean(others)
-            drift = (found - wide(mean)) / (wide(variance) + _eps(norm)).sqrt()
+            drift = (found - wide(mean)) / (wide(variance) + norm.eps).sqrt()
             size = torch.linalg.vector_norm(drift) / len(drift) ** 0.5
             count, call = values.numel() // len(drift), self._calls[name]
             reading = Reading(Quantity.STATISTICS_DRIFT, size, name, call=call, count=count)
@@ -91,7 +80,3 @@ class StatisticsDrift(Probe):
     def readings(self) -> Iterable[Reading]:
         """Return one reading a call of each batch norm in training mode."""
         return tuple(self._readings)
-
-
-def _eps(norm: Any) -> float:
-    return float(norm.eps)

@@ -1,11 +1,16 @@
-"""Hooks that stay behind when the network that carries them is copied or saved."""
+"""Hooks that stay behind when a network is copied or saved, and probes that hang them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, final
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, final
 
 import torch
+from torch.utils.hooks import RemovableHandle
+
+from fitwell.interfaces import Probe
 
 
 @final
@@ -46,3 +51,32 @@ class Hook:
 
     def __reduce__(self) -> tuple[type[Inert], tuple[()]]:
         return Inert, ()
+
+
+class Hooked(Probe):
+    """A probe that listens through hooks: they hang from ``__enter__`` to ``__exit__``."""
+
+    def __init__(self) -> None:
+        self._handles: list[RemovableHandle] = []
+
+    @abstractmethod
+    def _attach(self) -> Iterable[RemovableHandle]:
+        """Hang the hooks, each a :class:`Hook`; called anew each time the probe is entered."""
+
+    def __enter__(self) -> Self:
+        self._handles.extend(self._attach())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._detach()
+
+    def _detach(self) -> None:
+        """Take the hooks off; a probe that has heard enough may do so before its end."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()

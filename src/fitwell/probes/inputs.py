@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Reading
 from fitwell.probes.features import as_rows, channels_first, spread_of, wide
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.tallies import Tally
 from fitwell.records import Quantity
 
 
 @final
-class Inputs(Probe):
+class Inputs(Hooked):
     """Reads root mean square, mean, largest size and spread of the network's first input.
 
     Only floating-point inputs are measured; rows of any type are counted. The spread is that of
@@ -43,30 +42,18 @@ class Inputs(Probe):
         tally: Tally | None = None,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._model = model
         self._spending = spending
         self._channels_first = channels_first(model)
         self._tally = tally or Tally(channels_first=self._channels_first)
-        self._handle: RemovableHandle | None = None
         self._readings: list[Reading] = []
         self._kind = ""
         self.rows = 0
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._readings = []
-        hook = Hook(self._entered)
-        self._handle = self._model.register_forward_pre_hook(hook, with_kwargs=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        return (self._model.register_forward_pre_hook(Hook(self._entered), with_kwargs=True),)
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
         if not torch.is_grad_enabled() or torch.compiler.is_compiling():

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
-from typing import Any, NamedTuple, Self, final
+from typing import Any, NamedTuple, final
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Numbers, Probe, Reading
+from fitwell.interfaces import Numbers, Reading
 from fitwell.probes.clock import Clock
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.mode import note_return
 from fitwell.probes.norms import as_readings, joined
 from fitwell.records import Quantity, Row
@@ -41,7 +40,7 @@ class _Mark(NamedTuple):
 
 
 @final
-class Losses(Probe):
+class Losses(Hooked):
     """Reads every loss that a loss module computes, without waiting for it.
 
     A loss that gradients can flow from, of a network in training mode, belongs to training, any
@@ -73,11 +72,11 @@ class Losses(Probe):
         *,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._loss_fn, self._model = loss_fn, model
         self._clock = clock or Clock()
         self._spending = spending
         self._followed = next((p for p in [*model.parameters()][::-1] if p.requires_grad), None)
-        self._handle: RemovableHandle | None = None
         self._values: list[Tensor] = []
         self._marks: list[_Mark] = []
         self._packed: list[tuple[list[_Mark], Sequence[Tensor]]] = []
@@ -87,20 +86,8 @@ class Losses(Probe):
         self._undecided: tuple[Tensor, int, list[bool]] | None = None
         self.stride = 1
 
-    def __enter__(self) -> Self:
-        hook = Hook(self._computed)
-        self._handle = self._loss_fn.register_forward_hook(hook, with_kwargs=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+    def _attach(self) -> Iterable[RemovableHandle]:
+        return (self._loss_fn.register_forward_hook(Hook(self._computed), with_kwargs=True),)
 
     def _computed(self, module: nn.Module, args: Any, kwargs: Any, output: object) -> None:
         with self._spending():

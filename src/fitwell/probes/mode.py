@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Numbers, Probe, Reading
+from fitwell.interfaces import Numbers, Reading
 from fitwell.probes.clock import Clock
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.norms import as_readings
 from fitwell.records import Quantity, Row
 
 
 @final
-class Mode(Probe):
+class Mode(Hooked):
     """Reads whether passes that a backward pass follows ran in training mode.
 
     A hook on the output tells whether gradients came back: a pass that is merely run with
@@ -30,24 +29,13 @@ class Mode(Probe):
     """
 
     def __init__(self, model: nn.Module) -> None:
+        super().__init__()
         self._model = model
-        self._handle: RemovableHandle | None = None
         self._modes: list[bool] = []
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._modes = []
-        self._handle = self._model.register_forward_hook(Hook(self._ran))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        return (self._model.register_forward_hook(Hook(self._ran)),)
 
     def _ran(self, module: nn.Module, args: object, output: object) -> None:
         if not torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -69,7 +57,7 @@ def note_return(modes: list[bool], mode: bool, gradient: Tensor) -> None:
 
 
 @final
-class EvaluationMode(Probe):
+class EvaluationMode(Hooked):
     """Reads whether passes without gradients ran in training mode; stands for a whole run.
 
     An unbroken stretch of passes in one mode, between two steps, is one reading; its ``count`` is
@@ -81,24 +69,13 @@ class EvaluationMode(Probe):
     """
 
     def __init__(self, model: nn.Module, clock: Clock | None = None) -> None:
+        super().__init__()
         self._model = model
         self._clock = clock or Clock()
-        self._handle: RemovableHandle | None = None
         self._stretches: list[tuple[bool, int, int]] = []
 
-    def __enter__(self) -> Self:
-        self._handle = self._model.register_forward_pre_hook(Hook(self._began))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+    def _attach(self) -> Iterable[RemovableHandle]:
+        return (self._model.register_forward_pre_hook(Hook(self._began)),)
 
     def _began(self, module: nn.Module, args: object) -> None:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():

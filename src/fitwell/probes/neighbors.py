@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
-from fitwell.probes.hooks import Hook
+from fitwell.interfaces import Reading
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.records import Quantity
 
 _FEWEST = 32
@@ -23,7 +23,7 @@ _MOST_FEATURES = 1024
 
 
 @final
-class Neighbors(Probe):
+class Neighbors(Hooked):
     """Reads how much the targets of nearest rows differ, against those of any two rows.
 
     The first rows of the training batches are kept, thinned to 1,024 features; at the end of the
@@ -43,20 +43,15 @@ class Neighbors(Probe):
     """
 
     def __init__(self, model: nn.Module, loss_fn: nn.Module, *, most: int = 512) -> None:
+        super().__init__()
         self._model, self._loss_fn, self._most = model, loss_fn, most
-        self._handles: list[RemovableHandle] = []
         self._input: Tensor | None = None
         self._kept: list[tuple[Tensor, Tensor]] = []
         self._ended = False
 
-    def __enter__(self) -> Self:
-        entered = Hook(self._entered)
-        computed = Hook(self._computed)
-        self._handles = [
-            self._model.register_forward_pre_hook(entered, with_kwargs=True),
-            self._loss_fn.register_forward_hook(computed, with_kwargs=True),
-        ]
-        return self
+    def _attach(self) -> Iterable[RemovableHandle]:
+        yield self._model.register_forward_pre_hook(Hook(self._entered), with_kwargs=True)
+        yield self._loss_fn.register_forward_hook(Hook(self._computed), with_kwargs=True)
 
     def __exit__(
         self,
@@ -64,13 +59,12 @@ class Neighbors(Probe):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._detach()
+        super().__exit__(kind, error, traceback)
         self._ended = True
 
     def _detach(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles, self._input = [], None
+        super()._detach()
+        self._input = None
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():

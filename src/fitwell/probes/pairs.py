@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Reading
 from fitwell.probes.features import as_rows, wide
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.shift import Tallies
 from fitwell.records import Quantity
 
@@ -23,7 +22,7 @@ _MOST_VALUES = 262_144
 
 
 @final
-class Pairs(Probe):
+class Pairs(Hooked):
     """Reads outputs and targets of every training loss that a loss module computes.
 
     Of the target: its mean, standard deviation, smallest and largest value, places that the loss
@@ -44,29 +43,17 @@ class Pairs(Probe):
         tallies: Tallies | None = None,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._loss_fn = loss_fn
         self._spending = spending
         self._tallies = tallies
         self._steps = 0
-        self._handle: RemovableHandle | None = None
         self._readings: list[Reading] = []
         self._facts: Mapping[str, Any] = {}
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._readings = []
-        hook = Hook(self._called)
-        self._handle = self._loss_fn.register_forward_hook(hook, with_kwargs=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        return (self._loss_fn.register_forward_hook(Hook(self._called), with_kwargs=True),)
 
     def _called(self, module: nn.Module, args: object, kwargs: object, loss: object) -> None:
         given = list(tensors_in((args, kwargs)))[:2]

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Reading
 from fitwell.probes.features import channels_first
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.tallies import Tally
 from fitwell.records import Quantity
 
@@ -42,7 +42,7 @@ class Tallies:
 
 
 @final
-class Shift(Probe):
+class Shift(Hooked):
     """Reads how far inputs, targets and first outputs of evaluations lie from those of training.
 
     The side of training is kept by the probes of inputs and losses, in sampled steps. This one
@@ -67,22 +67,18 @@ class Shift(Probe):
         *,
         spending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        super().__init__()
         self._model, self._loss_fn = model, loss_fn
         self._training, self._evaluation = training, Tallies.of(model)
         self._spending = spending
-        self._handles: list[RemovableHandle] = []
         self._input: Tensor | None = None
         self._evaluations = 0
         self._fresh = self._updated = self._ended = False
 
-    def __enter__(self) -> Self:
-        hook = Hook(self._entered)
-        self._handles = [self._model.register_forward_pre_hook(hook, with_kwargs=True)]
+    def _attach(self) -> Iterable[RemovableHandle]:
+        yield self._model.register_forward_pre_hook(Hook(self._entered), with_kwargs=True)
         if self._loss_fn is not None:
-            computed = Hook(self._computed)
-            handle = self._loss_fn.register_forward_hook(computed, with_kwargs=True)
-            self._handles.append(handle)
-        return self
+            yield self._loss_fn.register_forward_hook(Hook(self._computed), with_kwargs=True)
 
     def __exit__(
         self,
@@ -90,13 +86,12 @@ class Shift(Probe):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._detach()
+        super().__exit__(kind, error, traceback)
         self._ended = True
 
     def _detach(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles, self._input = [], None
+        super()._detach()
+        self._input = None
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
         self._input = None

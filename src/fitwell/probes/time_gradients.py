@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
-from fitwell.interfaces import Probe, Reading
+from fitwell.interfaces import Reading
 from fitwell.probes.features import wide
-from fitwell.probes.hooks import Hook
+from fitwell.probes.hooks import Hook, Hooked
 from fitwell.records import Quantity
 
 _ROWS = 8
@@ -39,7 +38,7 @@ class _Call:
 
 
 @final
-class TimeGradients(Probe):
+class TimeGradients(Hooked):
     """Reads the norm of the loss's gradient at each time step of the recurrent layers.
 
     ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU`` hide their steps: with the gradient that came back to
@@ -59,6 +58,7 @@ class TimeGradients(Probe):
     """
 
     def __init__(self, model: nn.Module, *, clock: Callable[[], int] | None = None) -> None:
+        super().__init__()
         named = list(model.named_modules())
         self._layers = [(n, m) for n, m in named if isinstance(m, nn.RNNBase)]
         self._modules = dict(named)
@@ -66,21 +66,17 @@ class TimeGradients(Probe):
         self.looped: frozenset[str] = frozenset()
         self._clock = clock
         self._due = 2 * _EARLY[-1]
-        self._attached = ExitStack()
         self._calls: dict[str, _Call] = {}
         self._stepped: dict[str, list[list[Tensor]]] = {}
         self._readings: list[Reading] = []
 
-    def __enter__(self) -> Self:
+    def _attach(self) -> Iterable[RemovableHandle]:
         self._readings, self._calls, self._stepped = [], {}, {}
         if self._is_due():
             for name, layer in self._layers:
-                handle = layer.register_forward_hook(Hook(self._ran, name), with_kwargs=True)
-                self._attached.callback(handle.remove)
+                yield layer.register_forward_hook(Hook(self._ran, name), with_kwargs=True)
             for name in sorted(self._cells | (self.looped & self._modules.keys())):
-                handle = self._modules[name].register_forward_hook(Hook(self._stepping, name))
-                self._attached.callback(handle.remove)
-        return self
+                yield self._modules[name].register_forward_hook(Hook(self._stepping, name))
 
     def _is_due(self) -> bool:
         if self._clock is None:
@@ -91,13 +87,8 @@ class TimeGradients(Probe):
             return True
         return step in _EARLY
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._attached.close()
+    def _detach(self) -> None:
+        super()._detach()
         self._calls, self._stepped = {}, {}
 
     def _ran(self, name: str, module: nn.RNNBase, args: Any, kwargs: Any, output: Any) -> None:
