@@ -122,3 +122,26 @@ def test_a_series_holds_one_quantity_of_one_module_and_phase():
 def test_a_data_frame_has_a_row_a_measurement():
     frame = Trace([Row(3, Quantity.LOSS, 0.25)]).to_pandas()
     assert frame.loc[0, ["step", "value"]].tolist() == [3, 0.25]
+
+
+@given(st.lists(rows, max_size=20), st.lists(rows, max_size=3))
+def test_rows_are_found_by_what_they_measure_also_after_more_were_added(before, after):
+    trace = Trace(list(before))
+    for more in (after, after):
+        for wanted in trace:
+            key = (wanted.quantity, wanted.module, wanted.phase)
+            same = [r for r in trace.rows if (r.quantity, r.module, r.phase) == key]
+            assert list(trace.of(*key)) == same
+            assert trace.series(*key) == [(r.step, r.value) for r in same]
+        trace.add(more)
+    trace.rows = before[:1]
+    assert sum(len(trace.of(q, r.module, r.phase)) for r in before[:1] for q in Quantity) == len(
+        trace
+    )
+
+
+def test_asking_a_trace_leaves_it_equal_to_one_that_was_not_asked():
+    asked, other = (Trace([Row(0, Quantity.LOSS, 1.0)]) for _ in range(2))
+    assert asked.series(Quantity.LOSS) == [(0, 1.0)]
+    assert asked == other
+    assert repr(asked) == repr(other)

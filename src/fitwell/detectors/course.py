@@ -110,14 +110,7 @@ def course(trace: Trace) -> Course | None:
 
 def broken_step(trace: Trace) -> int | None:
     """Return the first step whose training loss is not finite, or None."""
-    steps = (
-        row.step
-        for row in trace
-        if row.quantity == Quantity.LOSS
-        and row.phase == "train"
-        and not row.module
-        and not math.isfinite(row.value)
-    )
+    steps = (step for step, value in trace.series(Quantity.LOSS) if not math.isfinite(value))
     return min(steps, default=None)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from statistics import fmean, median
 
-from fitwell.records import Quantity, Trace
+from fitwell.records import Quantity, Row, Trace
 
 LEARNED_BELOW = 0.5
 """A network whose training loss has fallen below this share of the loss of a constant guess has
@@ -20,15 +22,10 @@ def curve(
     trace: Trace, phase: str = "train", quantity: Quantity = Quantity.LOSS
 ) -> list[tuple[int, float]]:
     """Return (step, value) with one finite value a step: the mean over its rows."""
-    found: dict[int, list[tuple[float, int]]] = {}
-    for row in trace:
-        if row.quantity == quantity and row.phase == phase and not row.module:
-            found.setdefault(row.step, []).append((row.value, row.count))
-    return [
-        (step, sum(v * n for v, n in values) / sum(n for _, n in values))
-        for step, values in sorted(found.items())
-        if all(math.isfinite(value) for value, _ in values)
-    ]
+    step_of = attrgetter("step")
+    rows = sorted(trace.of(quantity, phase=phase), key=step_of)
+    means = ((step, _pooled(list(found))) for step, found in groupby(rows, step_of))
+    return [(step, mean) for step, mean in means if math.isfinite(mean)]
 
 
 def aligned(trace: Trace, quantity: Quantity) -> list[tuple[int, float, float]]:
@@ -133,3 +130,10 @@ def slope(values: Sequence[float]) -> float:
     centre, mean = (n - 1) / 2, fmean(values)
     top = sum((i - centre) * (value - mean) for i, value in enumerate(values))
     return top / sum((i - centre) ** 2 for i in range(n)) * (n - 1)
+
+
+def _pooled(rows: Sequence[Row]) -> float:
+    """Mean of the values of rows, each weighted by how many values it pools."""
+    if len(rows) == 1:
+        return rows[0].value
+    return sum(row.value * row.count for row in rows) / sum(row.count for row in rows)
