@@ -172,6 +172,45 @@ def test_an_error_of_the_backend_becomes_a_finding(in_process: Run) -> None:
     assert done.found["findings"][0]["model"] == "model"
 
 
+RAISING = """
+class Enough(Exception):
+    pass
+enough = Enough("that will do")
+class Raises(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise enough
+try:
+    model.fit(x, y, verbose=0, callbacks=[Raises()])
+except Enough as caught:
+    print(caught is enough, caught.args, caught.__cause__, caught.__context__)
+"""
+
+
+def test_an_exception_out_of_fit_reaches_the_program_unchanged(in_process: Run) -> None:
+    done = in_process(MODEL + RAISING)
+    assert done.script_out == "True ('that will do',) None None\n"
+    assert done.code == 0
+
+
+ALL_ARGUMENTS = "x, y, 16, 2, 0, None, 0.25, None, True, None, None, 0, 2, 1, 8, 2"
+
+
+def test_fit_takes_all_its_arguments_by_position(in_process: Run) -> None:
+    source = (
+        MODEL + f"history = model.fit({ALL_ARGUMENTS})\nprint(len(history.history['val_loss']))\n"
+    )
+    done = in_process(source)
+    assert done.script_out == "1\n"
+    assert done.found["models"][0]["steps"] == 4
+
+
+@pytest.mark.parametrize("arguments", ["x, y, x=x", f"{ALL_ARGUMENTS}, 1"])
+def test_fit_refuses_under_watch_what_it_refuses_anyhow(in_process: Run, arguments: str) -> None:
+    done = in_process(MODEL + f"model.fit({arguments})\n")
+    assert done.code == 1
+    assert "TypeError" in done.err
+
+
 GAN = (
     DATA
     + """

@@ -205,3 +205,17 @@ def test_what_is_not_judged_names_nothing_that_a_script_cannot_do(in_process: Ru
     story = in_process(TRAINING + "\ntrain(20)\n").story
     assert "overfitting: needs training and validation loss.\n" in story
     assert "log val_loss" not in story
+
+
+def test_of_a_script_that_fails_before_its_first_step_one_line_says_what_was_not_judged(
+    in_process: Run,
+) -> None:
+    done = in_process(TRAINING + "\ny += 3\ntrain(1)\n")
+    unjudged = done.found["unjudged"]
+    assert done.found["models"][0]["steps"] == 0
+    assert len(unjudged) > 3
+    assert all(": " in sentence for sentence in unjudged)
+    lines = [line for line in done.story.splitlines() if line.startswith("Not judged")]
+    said = f"{len(unjudged)} other conditions, as no step was made (--json lists them)."
+    assert lines == [f"Not judged: {said}"]
+    assert done.conditions == ["loss_output_mismatch"]

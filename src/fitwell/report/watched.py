@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -14,6 +15,9 @@ from fitwell.report.tables import diagnosis_table
 
 _NAMED = 3
 """So many networks of a group are named; of more, the first and the number."""
+_LISTED = 3
+"""So many sentences on what was not judged are listed of a network that made no step; of more,
+their number."""
 
 
 def watched_story(program: WatchedProgram) -> RenderableType:
@@ -27,8 +31,18 @@ def watched_story(program: WatchedProgram) -> RenderableType:
         return Group(head, Text(NOTHING_SEEN))
     parts: list[RenderableType] = [head]
     for group in program.groups():
-        parts += [_heading(group), diagnosis_table(group[0].diagnosis), Text()]
+        parts += [_heading(group), *_found(group[0]), Text()]
     return Group(*parts[:-1])
+
+
+def _found(model: WatchedModel) -> list[RenderableType]:
+    """Return what was found; without a step hardly anything can be judged, and that is one line."""
+    diagnosis = model.diagnosis
+    number = len(diagnosis.unjudged)
+    if model.steps or number <= _LISTED:
+        return [diagnosis_table(diagnosis)]
+    line = f"Not judged: {number} other conditions, as no step was made (--json lists them)."
+    return [diagnosis_table(replace(diagnosis, unjudged=())), Text(line, style="dim")]
 
 
 def _heading(group: Sequence[WatchedModel]) -> RenderableType:

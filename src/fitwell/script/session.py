@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from fitwell.anatomy import tensors_in
 from fitwell.probes import Hook
+from fitwell.probes.pairs import pair_facts
 from fitwell.records import Recorded
 from fitwell.script.functional import LOSS_FUNCTIONS, LossCall
 from fitwell.watch import ToldLoss, Watch
@@ -132,16 +133,7 @@ class Session:
     def refused(self, function: str, outputs: Tensor, targets: Tensor) -> None:
         """Note what a loss was given and did not take."""
         self.describe_loss(function, outputs)
-        whole = not targets.is_floating_point() and targets.dtype != torch.bool
-        self.watch.describe(
-            output_shape=tuple(outputs.shape),
-            target_shape=tuple(targets.shape),
-            target_kind="integers"
-            if whole
-            else "floats"
-            if targets.dtype != torch.bool
-            else "booleans",
-        )
+        self.watch.describe(**pair_facts(outputs, targets))
 
     def close(self) -> Recorded:
         """Take everything off and return what was recorded."""

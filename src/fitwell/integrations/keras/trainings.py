@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, final
@@ -57,10 +58,14 @@ class KerasTrainings:
         return list(self._recorded)
 
     def _fit(self, fit: Callable[..., Any]) -> Callable[..., Any]:
+        names = tuple(inspect.signature(fit).parameters)[1:]
+
         @functools.wraps(fit)
         def told(model: Any, *args: Any, **kwargs: Any) -> Any:
-            session = self._session(model)
-            named = dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+            placed = dict(zip(names, args, strict=False))
+            if len(args) > len(names) or placed.keys() & kwargs.keys():
+                return fit(model, *args, **kwargs)  # which refuses them, as it does unwatched
+            session, named = self._session(model), placed | kwargs
             session.describe(**row_facts(named))
             named["callbacks"] = _with(named.get("callbacks"), _Epochs(session))
             with self._training(session):
@@ -93,7 +98,7 @@ class KerasTrainings:
         self._depth += 1
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # a callback may raise whatever it likes: noted, and handed on
             session.failed(error)
             raise
         finally:
@@ -114,13 +119,6 @@ class KerasTrainings:
     def _end(self, session: KerasSession) -> None:
         self._sessions.remove(session)
         self._recorded.append(session.close())
-
-
-_ARGUMENTS = (
-    *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split"),
-    *("validation_data", "shuffle", "class_weight", "sample_weight", "initial_epoch"),
-)
-"""The arguments of ``fit`` in their order."""
 
 
 def _with(callbacks: Any, further: Any) -> Any:
