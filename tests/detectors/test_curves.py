@@ -71,16 +71,19 @@ def targets(mean, spread, least, largest, **facts):
 
 def test_the_targets_tell_the_best_constant_guess():
     """Within the batches the variance is 16, between them 9."""
-    assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="mse")) == pytest.approx(25.0)
+    for name in ("mse", "mean_squared_error"):
+        assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss=name)) == pytest.approx(25.0)
     wanted = math.sqrt(2 / math.pi) * 5
-    assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="mae")) == pytest.approx(wanted)
+    for name in ("mae", "mean_absolute_error"):
+        assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss=name)) == pytest.approx(wanted)
     assert guess_loss(targets(100.0, 4.0, 0.0, 200.0, loss="huber")) is None
 
 
-def test_rare_classes_make_a_guess_cheaper():
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "binary_crossentropy"])
+def test_rare_classes_make_a_guess_cheaper(name):
     rows = [Row(0, Quantity.TARGET_MEAN, 0.1), Row(0, Quantity.TARGET_SPREAD, 0.3)]
     rows += [Row(0, Quantity.TARGET_MIN, 0.0), Row(0, Quantity.TARGET_MAX, 1.0)]
-    facts = Facts(loss="binary_cross_entropy", chance_loss=math.log(2))
+    facts = Facts(loss=name, chance_loss=math.log(2))
     assert guess_loss(Trace(rows, facts)) == pytest.approx(0.3251, abs=1e-4)
     assert guess_loss(Trace(rows[:1], facts)) == math.log(2)
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from statistics import fmean, median
 
+from fitwell.detectors.loss_kinds import is_absolute, loss_kind
 from fitwell.records import Quantity, Row, Trace
 
 LEARNED_BELOW = 0.5
@@ -64,12 +65,15 @@ def guess_loss(trace: Trace) -> float | None:
         return known if known < math.inf else None
     mean = fmean(means)
     variance = fmean(s * s for s in spreads) + fmean((m - mean) ** 2 for m in means)
-    loss = trace.facts.loss
-    if told is None and loss in ("mse", "mae") and variance > 0:
-        known = variance if loss == "mse" else math.sqrt(2 * variance / math.pi)
+    kind = loss_kind(trace.facts.loss)
+    if told is None and variance > 0:
+        if kind == "squared":
+            known = variance
+        elif is_absolute(trace.facts.loss):
+            known = math.sqrt(2 * variance / math.pi)
     largest = max((v for _, v in trace.series(Quantity.TARGET_MAX)), default=math.inf)
     least = min((v for _, v in trace.series(Quantity.TARGET_MIN)), default=-math.inf)
-    two = loss == "binary_cross_entropy" or (loss == "cross_entropy" and trace.facts.classes == 2)
+    two = kind == "binary" or (kind == "classes" and trace.facts.classes == 2)
     if two and least >= 0 and largest <= 1 and 0 < mean < 1:
         known = min(known, -mean * math.log(mean) - (1 - mean) * math.log(1 - mean))
     return known if known < math.inf else None

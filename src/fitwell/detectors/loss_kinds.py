@@ -10,6 +10,8 @@ LossKind: TypeAlias = Literal["classes", "binary", "squared", "absolute", ""]
 """Cross entropy over exclusive classes, cross entropy of each unit by itself, squared error,
 absolute error (or one that grows like it), or something else."""
 
+_ABSOLUTE = ("mae", "l1", "l1loss", "meanabsoluteerror")
+
 _KINDS: Mapping[str, LossKind] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -29,8 +31,8 @@ _KINDS: Mapping[str, LossKind] = MappingProxyType(
         **dict.fromkeys(("mse", "mseloss", "meansquarederror", "squarederror"), "squared"),
         **dict.fromkeys(
             (
-                *("mae", "l1", "l1loss", "meanabsoluteerror", "huber", "huberloss", "smoothl1"),
-                *("smoothl1loss", "logcosh"),
+                *(*_ABSOLUTE, "huber", "huberloss"),
+                *("smoothl1", "smoothl1loss", "logcosh"),
             ),
             "absolute",
         ),
@@ -40,4 +42,13 @@ _KINDS: Mapping[str, LossKind] = MappingProxyType(
 
 def loss_kind(name: str) -> LossKind:
     """Return the kind that a loss is of, by its name; "" where the name is not a known one."""
-    return _KINDS.get(name.lower().replace("_", "").replace(" ", ""), "")
+    return _KINDS.get(_bare(name), "")
+
+
+def is_absolute(name: str) -> bool:
+    """Whether a loss is the absolute error itself, not one that only grows like it."""
+    return _bare(name) in _ABSOLUTE
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("_", "").replace(" ", "")
