@@ -1,13 +1,14 @@
 import math
 import random
 from dataclasses import replace
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitwell.detectors import LearningRateTooHigh, LearningRateTooLow
-from fitwell.detectors.steps import relative_updates
+from fitwell.detectors.steps import relative_updates, updates_at_later_rates
 from fitwell.errors import ThresholdError
 from fitwell.records import Facts, Quantity, Row, Trace
 from fitwell.testing import DetectorContract
@@ -267,3 +268,18 @@ def test_validation_that_is_lower_shows_what_was_learned_under_a_noisy_training_
 def test_a_divergence_that_costs_much_of_the_run_is_named_although_it_recovers(lost, found):
     losses = [1.0] + [8.0] * lost + [math.exp(-i / 20) for i in range(199 - lost)]
     assert len(list(LearningRateTooHigh().detect(run(losses, huge_start)))) == found
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1, allow_subnormal=False)), max_size=20),
+    st.sets(st.integers(0, 30)),
+)
+def test_an_update_is_read_at_the_median_of_the_rates_from_its_step_on(rates, sampled):
+    rates = sorted(rates, key=lambda pair: pair[0])
+    trace = run([1.0] * 31, lambda step: 1e-3 if step in sampled else 0.0)
+    trace.add(Row(step, Quantity.LEARNING_RATE, rate) for step, rate in rates)
+    for step, update in updates_at_later_rates(trace):
+        later = [rate for at, rate in rates if at >= step and rate > 0]
+        before = [rate for at, rate in rates if at <= step and rate > 0]
+        times = max(1.0, median(later) / before[-1]) if later and before else 1.0
+        assert update == pytest.approx((1e-3 if step in sampled else 0.0) * times)

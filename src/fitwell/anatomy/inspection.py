@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fitwell.anatomy.connections import bypassed, is_gated, norm_facts, output_activation
 from fitwell.anatomy.recorder import Recorder
@@ -84,19 +84,17 @@ def _input_facts(example_input: object) -> tuple[InputFact, ...]:
 
 
 def layer_facts(
-    model: nn.Module, anatomy: Anatomy, optimizer: torch.optim.Optimizer | None = None
+    model: nn.Module, anatomy: Anatomy, trained: Iterable[Tensor] | None = None
 ) -> tuple[LayerFact, ...]:
     """Return what does not change about each layer, for a trace.
 
     Args:
         model: The network that the anatomy was recorded from.
         anatomy: Its anatomy.
-        optimizer: What trains it; without one, every layer counts as held by it.
+        trained: What the optimizers hold; if that is not known, every layer counts as held.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    held = (
-        {id(p) for group in optimizer.param_groups for p in group["params"]} if optimizer else None
-    )
+    held = None if trained is None else {id(p) for p in trained}
     heads = {layer.index for layer in anatomy.output_layers}
     around = bypassed(anatomy)
     facts = []

@@ -6,12 +6,10 @@ the setup look here before they call a run sick.
 
 from __future__ import annotations
 
-import math
 from statistics import median
 
 from fitwell.detectors.curves import LEARNED_BELOW, curve, reference_loss
-from fitwell.detectors.loss_kinds import loss_kind
-from fitwell.records import Quantity, Trace
+from fitwell.records import Trace
 
 _TRIED = 10
 """With fewer recorded losses nothing is known of how a run came out."""
@@ -19,24 +17,6 @@ _TRIED = 10
 _FAR = 0.15
 """Share of a constant guess's loss by which validation must lie behind to count: sound networks
 end below 0.1 (:class:`fitwell.detectors.Overfitting`)."""
-
-
-def constant_loss(trace: Trace) -> float | None:
-    """Return the loss of a constant guess, from the facts or from the targets that were seen.
-
-    The best constant costs the variance of the targets in squared error, and about 0.8 of their
-    standard deviation in absolute error. None where neither is known.
-    """
-    known = trace.facts.chance_loss
-    if known is not None and known > 0:
-        return known
-    spreads = [v for _, v in trace.series(Quantity.TARGET_SPREAD) if math.isfinite(v) and v > 0]
-    if not spreads:
-        return None
-    kind = loss_kind(trace.facts.loss)
-    if kind == "squared":
-        return median(spreads) ** 2
-    return 0.8 * median(spreads) if kind == "absolute" else None
 
 
 def left_of(trace: Trace, phase: str = "train") -> float | None:
@@ -47,9 +27,9 @@ def left_of(trace: Trace, phase: str = "train") -> float | None:
     """
     if len(curve(trace)) < _TRIED:
         return None
-    reference = constant_loss(trace) or reference_loss(trace)
+    reference = reference_loss(trace)
     values = [value for _, value in curve(trace, phase)]
-    if not values or reference is None or reference <= 0:
+    if not values or reference is None:
         return None
     least = 5 if phase == "train" else 2
     return median(values[-max(least, len(values) // 10) :]) / reference

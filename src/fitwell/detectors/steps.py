@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right, insort
+from operator import itemgetter
 from statistics import fmean, median
 
 from fitwell.detectors.curves import curve, reference_loss
@@ -48,14 +50,21 @@ def updates_at_later_rates(trace: Trace) -> list[tuple[int, float]]:
     In a warm-up the first steps are small, and updates are read in the first steps most of all: an
     update counts as many times as the median rate from its step on exceeds the rate of its step.
     """
-    rates = trace.series(Quantity.LEARNING_RATE)
+    rates = sorted(trace.series(Quantity.LEARNING_RATE), key=itemgetter(0))
+    rates = [(at, rate) for at, rate in rates if rate > 0]
+    later: list[float] = []
     found = []
-    for step, update, _ in relative_updates(trace):
-        later = [rate for at, rate in rates if at >= step and rate > 0]
-        own = next((rate for at, rate in reversed(rates) if at <= step and rate > 0), 0.0)
-        factor = max(1.0, median(later) / own) if later and own else 1.0
-        found.append((step, update * factor))
-    return found
+    # From the last update to the first, so that each rate is sorted among the later ones once.
+    for step, update, _ in reversed(relative_updates(trace)):
+        begin = bisect_left(rates, step, key=itemgetter(0))
+        for _, rate in rates[begin : len(rates) - len(later)]:
+            insort(later, rate)
+        own = bisect_right(rates, step, key=itemgetter(0))
+        if later and own:
+            usual = (later[(len(later) - 1) // 2] + later[len(later) // 2]) / 2
+            update *= max(1.0, usual / rates[own - 1][1])
+        found.append((step, update))
+    return found[::-1]
 
 
 def travelled(trace: Trace) -> float | None:

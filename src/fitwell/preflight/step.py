@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, final
@@ -16,6 +17,7 @@ from fitwell.errors import BadInput
 from fitwell.interfaces import Reading
 from fitwell.preflight.hearing import Hearing
 from fitwell.probes import Activations, Inputs, Layout, Weights, layout_of
+from fitwell.probes.gradientless import by_module
 from fitwell.probes.loss_facts import chance_of, classes_of, expected_output, loss_name
 from fitwell.probes.membership import Membership
 from fitwell.probes.norms import by_layer, norms_of
@@ -145,10 +147,9 @@ def _of_gradients(
     norms = norms_of([gradient for _, gradient in pairs])
     yield from by_layer(Quantity.GRADIENT_NORM, layout, [p for p, _ in pairs], norms)
     reached = {id(p) for p, _ in pairs}
-    missing: dict[str, int] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in reached:
-            module = name.rpartition(".")[0]
-            missing[module] = missing.get(module, 0) + 1
-    for module, number in missing.items():
-        yield Reading(Quantity.GRADIENTLESS, torch.tensor(float(number)), module)
+    missing = Counter(
+        name.rpartition(".")[0]
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and id(parameter) not in reached
+    )
+    yield from by_module(missing)

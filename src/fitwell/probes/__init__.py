@@ -11,7 +11,7 @@ from fitwell.probes.inputs import Inputs
 from fitwell.probes.layout import Layer, Layout, layout_of
 from fitwell.probes.learning_rate import LearningRate
 from fitwell.probes.losses import Losses
-from fitwell.probes.membership import Membership
+from fitwell.probes.membership import Membership, held_by
 from fitwell.probes.mode import EvaluationMode, Mode
 from fitwell.probes.neighbors import Neighbors
 from fitwell.probes.pairs import Pairs
@@ -48,5 +48,6 @@ __all__ = [
     "TimeGradients",
     "Updates",
     "Weights",
+    "held_by",
     "layout_of",
 ]

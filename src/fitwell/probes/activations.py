@@ -16,7 +16,7 @@ from fitwell.interfaces import Numbers, Reading
 from fitwell.probes.hooks import Hook, Hooked
 from fitwell.probes.layout import Layer, Layout
 from fitwell.probes.norms import as_readings, joined, norms_of
-from fitwell.probes.outputs import Seen, Wanted, is_read, measured
+from fitwell.probes.outputs import Seen, Wanted, has_units_second, is_read, measured
 from fitwell.probes.silence import Silence
 from fitwell.records import Quantity, Row
 
@@ -116,7 +116,7 @@ class Activations(Hooked):
                 module = modules[layer.source]
                 yield _Place(module, Hook(self._ran, layer.source, wanted), False)
             if layer.entry in modules and layer.entry and layer.source in modules:
-                module, first = modules[layer.entry], is_read(modules[layer.source], spatial=True)
+                module, first = modules[layer.entry], has_units_second(modules[layer.source])
                 wanted = Wanted(zero_sided, limits, False, 1 if first else None)
                 yield _Place(module, Hook(self._enters, layer.entry, wanted), True)
 
@@ -131,7 +131,7 @@ class Activations(Hooked):
     def _take(
         self, key: tuple[str, bool], wanted: Wanted, module: nn.Module, given: object
     ) -> None:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not torch.is_grad_enabled():
             return
         # A recorder of the layers, in the first pass, is not to hear what is computed here.
         with self._spending(), torch.no_grad(), torch._C.DisableTorchFunction():
@@ -238,13 +238,13 @@ def _variance(apart: float, mean: float, taken: int, rows: int, batch: int) -> f
 
 
 def _saturated(found: Sequence[tuple[Layer, list[Seen]]]) -> Numbers:
-    plan = [(layer.name, len(calls), sum(c.looked_at for c in calls)) for layer, calls in found]
+    plan = [(layer.name, len(calls), sum(c.taken for c in calls)) for layer, calls in found]
     counts = [call.flat[_limits(layer)[0]] for layer, calls in found for call in calls]
 
     def finish(numbers: Sequence[float]) -> Iterator[Row]:
         given = iter(numbers)
-        for name, calls, looked_at in plan:
-            share = sum(next(given) for _ in range(calls)) / looked_at
-            yield Row(0, Quantity.SATURATED_SHARE, share, name, count=looked_at)
+        for name, calls, taken in plan:
+            share = sum(next(given) for _ in range(calls)) / taken
+            yield Row(0, Quantity.SATURATED_SHARE, share, name, count=taken)
 
     return Numbers(joined(counts), finish)

@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from fitwell.interfaces import Reading
 from fitwell.probes.hooks import Hook, Hooked
+from fitwell.probes.membership import held_by
 from fitwell.records import Quantity
 
 _SMALL = 4096
@@ -107,8 +108,7 @@ def _followed(optimizer: torch.optim.Optimizer) -> Tensor | None:
     """Return the last small parameter that has a gradient, else the smallest."""
     having = [
         p
-        for group in optimizer.param_groups
-        for p in group["params"]
+        for p in held_by(optimizer)
         if p.requires_grad and p.grad is not None and not p.grad.is_sparse
     ]
     small = [p for p in having if p.numel() <= _SMALL]

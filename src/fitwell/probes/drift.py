@@ -64,7 +64,7 @@ class StatisticsDrift(Hooked):
             return
         if values is None or values.dim() < 2 or not values.numel():
             return
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not torch.is_grad_enabled():
             return
         with self._spending(), torch.no_grad():
             # (batch, channels, *space)

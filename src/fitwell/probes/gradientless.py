@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
 import torch
 from torch import nn
 
 from fitwell.interfaces import Probe, Reading
+from fitwell.probes.membership import held_by
 from fitwell.records import Quantity
 
 
@@ -25,24 +27,28 @@ class Gradientless(Probe):
     """
 
     def __init__(self, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        held = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
+        held = {id(p) for p in held_by(*optimizers)}
         self._owned = [
             (name.rpartition(".")[0], parameter)
             for name, parameter in model.named_parameters()
             if id(parameter) in held
         ]
-        self._missing: dict[str, int] = {}
+        self._missing: Counter[str] = Counter()
 
     def before_update(self) -> None:
         """Count what is without a gradient."""
-        self._missing = {}
-        for module, parameter in self._owned:
-            if parameter.grad is None and parameter.requires_grad:
-                self._missing[module] = self._missing.get(module, 0) + 1
+        self._missing = Counter(
+            module for module, p in self._owned if p.grad is None and p.requires_grad
+        )
 
     def readings(self) -> Iterable[Reading]:
         """Return one reading for each module that has such a parameter."""
-        return tuple(
-            Reading(Quantity.GRADIENTLESS, torch.tensor(float(number)), module)
-            for module, number in self._missing.items()
-        )
+        return by_module(self._missing)
+
+
+def by_module(missing: Mapping[str, int]) -> tuple[Reading, ...]:
+    """Return one reading a module, given how many of its parameters got no gradient."""
+    return tuple(
+        Reading(Quantity.GRADIENTLESS, torch.tensor(float(number)), module)
+        for module, number in missing.items()
+    )

@@ -56,7 +56,7 @@ class Inputs(Hooked):
         return (self._model.register_forward_pre_hook(Hook(self._entered), with_kwargs=True),)
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not torch.is_grad_enabled():
             return
         given = [t for t in tensors_in((args, kwargs)) if t.dim() and t.numel()]
         if not given:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 from fitwell.anatomy import activation_name, layer_facts
@@ -58,7 +58,7 @@ class Layout:
 def layout_of(
     model: nn.Module,
     anatomy: Anatomy | None = None,
-    optimizer: torch.optim.Optimizer | None = None,
+    trained: Collection[Tensor] | None = None,
 ) -> tuple[Layout, tuple[LayerFact, ...]]:
     """Return what to read, and the facts that stand beside it.
 
@@ -66,7 +66,7 @@ def layout_of(
         model: The network.
         anatomy: How it ran; without it, every module with weights of its own counts as a layer,
             in the order of registration, and no activation is known.
-        optimizer: What trains it.
+        trained: What the optimizers hold; if that is not known, every layer counts as held.
 
     Returns:
         The layout, and one fact a layer.
@@ -75,8 +75,8 @@ def layout_of(
     everything = tuple(model.parameters())
     if anatomy is None:
         found = tuple(_registered(model))
-        return Layout(found, everything), _plain_facts(found, optimizer)
-    facts = layer_facts(model, anatomy, optimizer)
+        return Layout(found, everything), _plain_facts(found, trained)
+    facts = layer_facts(model, anatomy, trained)
     layers = []
     sums = _behind_sums(anatomy)
     for node, fact in zip(anatomy.layers, facts, strict=True):
@@ -145,10 +145,9 @@ def _registered(model: nn.Module) -> list[Layer]:
 
 
 def _plain_facts(
-    layers: tuple[Layer, ...], optimizer: torch.optim.Optimizer | None
+    layers: tuple[Layer, ...], trained: Collection[Tensor] | None
 ) -> tuple[LayerFact, ...]:
-    groups = optimizer.param_groups if optimizer else ()
-    held = {id(p) for group in groups for p in group["params"]}
+    held = None if trained is None else {id(p) for p in trained}
     return tuple(
         LayerFact(
             name=layer.name,
@@ -159,7 +158,7 @@ def _plain_facts(
             fan_in=layer.weights[0][0].numel() if len(layer.weights[0]) else 0,
             units=layer.weights[0].shape[0],
             trainable=any(w.requires_grad for w in layer.weights),
-            in_optimizer=optimizer is None or any(id(w) in held for w in layer.weights),
+            in_optimizer=held is None or any(id(w) in held for w in layer.weights),
         )
         for order, layer in enumerate(layers)
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @final
@@ -29,8 +29,9 @@ class Membership:
     def facts(self) -> dict[str, Any]:
         """Return the fields of :class:`fitwell.records.Facts` that follow."""
         groups = [group for o in self._optimizers for group in o.param_groups]
-        held = {id(p) for group in groups for p in group["params"]}
+        held = {id(p) for p in held_by(*self._optimizers)}
         named = list(self._model.named_parameters())
+        dropout = dropout_of(self._model)
         return {
             "forgotten": tuple(
                 name
@@ -41,11 +42,16 @@ class Membership:
                 and self._versions.get(name) == _version(p)
             ),
             "frozen": tuple(n for n, p in named if not p.requires_grad and n in self._frozen),
-            "mode_matters": dropout_of(self._model) > 0 or _tracks(self._model),
-            "dropout": dropout_of(self._model),
+            "mode_matters": dropout > 0 or _tracks(self._model),
+            "dropout": dropout,
             "weight_decay": max((float(g.get("weight_decay") or 0) for g in groups), default=0.0),
             "momentum": max((_momentum(g) for g in groups), default=0.0),
         }
+
+
+def held_by(*optimizers: torch.optim.Optimizer) -> list[Tensor]:
+    """Return the parameters that optimizers hold, in order."""
+    return [p for o in optimizers for group in o.param_groups for p in group["params"]]
 
 
 def dropout_of(model: nn.Module) -> float:

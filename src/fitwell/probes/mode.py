@@ -38,7 +38,7 @@ class Mode(Hooked):
         return (self._model.register_forward_hook(Hook(self._ran)),)
 
     def _ran(self, module: nn.Module, args: object, output: object) -> None:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not torch.is_grad_enabled():
             return
         made = (t for t in tensors_in(output) if t.requires_grad and not t.is_leaf)
         tensor = next(made, None)
@@ -48,7 +48,9 @@ class Mode(Hooked):
 
     def readings(self) -> Iterable[Reading]:
         """Return 1 or 0 for every pass that gradients came back to."""
-        return tuple(_reading(mode, "train", 1) for mode in self._modes)
+        return tuple(
+            Reading(Quantity.TRAINING_MODE, torch.tensor(float(mode))) for mode in self._modes
+        )
 
 
 def note_return(modes: list[bool], mode: bool, gradient: Tensor) -> None:
@@ -78,7 +80,7 @@ class EvaluationMode(Hooked):
         return (self._model.register_forward_pre_hook(Hook(self._began)),)
 
     def _began(self, module: nn.Module, args: object) -> None:
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if torch.is_grad_enabled():
             return
         self._clock.evaluated = True
         step = self._clock.last_step
@@ -103,7 +105,3 @@ class EvaluationMode(Hooked):
     def readings(self) -> Iterable[Reading]:
         """Return one reading a stretch since the last call."""
         return tuple(as_readings(self.numbers()))
-
-
-def _reading(mode: bool, phase: str, count: int) -> Reading:
-    return Reading(Quantity.TRAINING_MODE, torch.tensor(float(mode)), phase=phase, count=count)

@@ -67,7 +67,7 @@ class Neighbors(Hooked):
         self._input = None
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled():
             self._input = next((t for t in tensors_in((args, kwargs)) if t.dim() > 1), None)
 
     @torch.no_grad()
@@ -105,7 +105,7 @@ def _features(inputs: Tensor) -> Tensor:
     """Return (rows, features): shares of words for integers, thinned numbers otherwise."""
     flat = inputs.flatten(1)
     if not flat.is_floating_point():
-        words = (flat.long() % _BINS).to(torch.int64)
+        words = flat.long() % _BINS
         counts = torch.zeros(len(flat), _BINS, device=flat.device)
         return counts.scatter_add_(1, words, torch.ones_like(words, dtype=counts.dtype))
     thinned = flat[:, :: max(1, -(-flat.shape[1] // _MOST_FEATURES))]

@@ -43,12 +43,11 @@ class Seen(NamedTuple):
         rows: For how many samples, or places of samples, each unit was seen.
         norm: Norm of all values.
         apart: Some rows less the first of them, and the mean of these; None for a single row.
-        taken: How many values these rows have.
+        taken: How many values were looked at for these rows, and for what is flat.
         rows_taken: How many they are, or 0.
         batch: How many rows there were.
         peak: Largest value of each unit, where it was wanted.
-        flat: Limit to the number of values beyond it, of those looked at.
-        looked_at: How many values were looked at for that.
+        flat: Limit to the number of values beyond it, of those taken.
     """
 
     values: int
@@ -60,18 +59,15 @@ class Seen(NamedTuple):
     batch: int
     peak: Tensor | None
     flat: dict[float, Tensor]
-    looked_at: int
 
 
-def is_read(module: nn.Module, *, spatial: bool = False) -> bool:
-    """Whether what a module puts out may enter an activation: of a layer or a normalisation.
+def has_units_second(module: nn.Module) -> bool:
+    """Whether the units of a layer or a normalisation lie on axis 1 of its output."""
+    return isinstance(module, _CHANNELS_SECOND)
 
-    Args:
-        module: Any module.
-        spatial: Whether to ask, in its place, if its units lie on axis 1.
-    """
-    if spatial:
-        return isinstance(module, _CHANNELS_SECOND)
+
+def is_read(module: nn.Module) -> bool:
+    """Whether what a module puts out may enter an activation: of a layer or a normalisation."""
     opaque = isinstance(module, (nn.RNNBase, nn.MultiheadAttention))
     if not opaque and next(module.children(), None) is not None:
         return False
@@ -89,7 +85,7 @@ def measured(module: nn.Module, values: Tensor, wanted: Wanted) -> Seen:
     """
     peaks, limits, sizes, axis = wanted
     if axis is None:
-        axis = 1 if isinstance(module, _CHANNELS_SECOND) else values.dim() - 1
+        axis = 1 if has_units_second(module) else values.dim() - 1
     batch_axis = 0 if getattr(module, "batch_first", True) else 1
     batch, number = values.shape[batch_axis], values.numel()
     wide = values.dtype if values.dtype == torch.float64 else torch.float32
@@ -112,7 +108,6 @@ def measured(module: nn.Module, values: Tensor, wanted: Wanted) -> Seen:
         batch=batch,
         peak=values.amax(others) if peaks else None,
         flat={limit: (size > limit).sum() for limit in limits},
-        looked_at=some.numel(),
     )
 
 

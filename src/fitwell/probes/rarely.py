@@ -61,5 +61,5 @@ class Rarely(Probe):
         return self._probe.readings() if self._standing else ()
 
     def facts(self) -> Mapping[str, Any]:
-        """Return what the probe has found out so far."""
+        """Return what the probe has found out so far; nothing in a step that it was spared."""
         return self._probe.facts() if self._standing else {}

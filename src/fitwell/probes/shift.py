@@ -95,7 +95,7 @@ class Shift(Hooked):
 
     def _entered(self, module: nn.Module, args: object, kwargs: object) -> None:
         self._input = None
-        if (torch.is_grad_enabled() and module.training) or torch.compiler.is_compiling():
+        if torch.is_grad_enabled() and module.training:
             return
         given = [t for t in tensors_in((args, kwargs)) if t.dim() and t.numel()]
         self._input = next((t for t in given if t.is_floating_point()), next(iter(given), None))

@@ -93,7 +93,7 @@ class TimeGradients(Hooked):
 
     def _ran(self, name: str, module: nn.RNNBase, args: Any, kwargs: Any, output: Any) -> None:
         given, state = (*args, *kwargs.values(), None)[:2]
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or name in self._calls:
+        if not torch.is_grad_enabled() or name in self._calls:
             return
         if isinstance(given, PackedSequence) or given.dim() != 3:
             return
@@ -109,7 +109,7 @@ class TimeGradients(Hooked):
         self._calls[name] = call
 
     def _stepping(self, name: str, module: nn.Module, args: object, output: object) -> None:
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        if not torch.is_grad_enabled():
             return
         sizes: list[Tensor] = []
         self._stepped.setdefault(name, []).append(sizes)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from fitwell.anatomy import Recorder, looped, network_facts
-from fitwell.probes import Layout, layout_of
+from fitwell.probes import Layout, held_by, layout_of
 from fitwell.records import Anatomy, Node
 from fitwell.watch.run import Run, called_in
 
@@ -74,10 +73,8 @@ class Layers:
         """Note the layers as far as they are known; without any, in the order of registration."""
         run = self._run
         anatomy = _merged(self._anatomies) if self._anatomies else None
-        held = [group for optimizer in run.optimizers for group in optimizer.param_groups]
-        everything = SimpleNamespace(param_groups=held)
         run.looped = looped(anatomy) if anatomy is not None else frozenset()
-        run.layout, run.layers = layout_of(run.model, anatomy, everything)  # type: ignore[arg-type]
+        run.layout, run.layers = layout_of(run.model, anatomy, held_by(*run.optimizers))
 
 
 def _merged(anatomies: dict[str, Anatomy]) -> Anatomy:
@@ -100,7 +97,7 @@ def _merged(anatomies: dict[str, Anatomy]) -> Anatomy:
     return Anatomy(tuple(nodes))
 
 
-def held_by(layout: Layout, optimizer: torch.optim.Optimizer, *, rest: bool) -> Layout:
+def part_of(layout: Layout, optimizer: torch.optim.Optimizer, *, rest: bool) -> Layout:
     """Return the layers and parameters that one of several optimizers trains.
 
     Args:
@@ -108,7 +105,7 @@ def held_by(layout: Layout, optimizer: torch.optim.Optimizer, *, rest: bool) -> 
         optimizer: What holds some of the parameters.
         rest: Whether to count to it what no optimizer was asked about: those with no gradient.
     """
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = {id(p) for p in held_by(optimizer)}
 
     def mine(parameter: Tensor) -> bool:
         return id(parameter) in held or (rest and not parameter.requires_grad)

@@ -15,7 +15,7 @@ from fitwell.probes import Activations, Gradientless, Gradients, Hook, Losses, T
 from fitwell.watch import probing
 from fitwell.watch.alarms import Alarms
 from fitwell.watch.budget import Budget, Level
-from fitwell.watch.layers import Layers, held_by
+from fitwell.watch.layers import Layers, part_of
 from fitwell.watch.ledger import Ledger
 from fitwell.watch.run import Run
 
@@ -124,9 +124,13 @@ class Sampler:
         if not torch.is_grad_enabled():
             return
         with self._run.spending():
-            self._layers.record(root, self._this_forward)
-            for probe in self._around_forward:
-                self._this_forward.enter_context(probe)
+            self._listen(root)
+
+    def _listen(self, root: nn.Module) -> None:
+        """Attach what stands around the forward pass that begins."""
+        self._layers.record(root, self._this_forward)
+        for probe in self._around_forward:
+            self._this_forward.enter_context(probe)
 
     def _forward_ended(self, root: nn.Module, args: object, output: object) -> None:
         with self._run.spending():
@@ -145,9 +149,7 @@ class Sampler:
         self._aside = True
         model = self._run.model
         with self._run.spending(), undisturbed(model, training=model.training):
-            self._layers.record(root, self._this_forward)
-            for probe in self._around_forward:
-                self._this_forward.enter_context(probe)
+            self._listen(root)
             try:
                 output = model(*sample(args, _ROWS), **sample(kwargs, _ROWS))
                 self._layers.returned(output)
@@ -174,7 +176,7 @@ class Sampler:
         if id(optimizer) not in self._at_update and run.layout is not None:
             layout = run.layout
             if len(run.optimizers) > 1:
-                layout = held_by(layout, optimizer, rest=optimizer is run.optimizers[0])
+                layout = part_of(layout, optimizer, rest=optimizer is run.optimizers[0])
             self._at_update[id(optimizer)] = (
                 probing.for_gradients(layout, optimizer),
                 probing.for_update(run, layout, optimizer),
@@ -253,10 +255,10 @@ class Sampler:
         clock = self._run.clock
         for found, skipped in self._found:
             self._ledger.add(clock.step, found, epoch=clock.epoch, skipped=skipped)
+        for probe in self._entered:
+            probe.after_update()
         full = self._level == Level.EVERYTHING
         for probe in (*self._entered, *(self._around_forward if full else ())):
-            if probe in self._entered:
-                probe.after_update()
             self._ledger.add(clock.step, probe.numbers(), epoch=clock.epoch)
             self._run.learned.update(probe.facts())
 

@@ -114,7 +114,7 @@ class Watch:
             BadInput: If a name does not begin with ``train_`` or ``val_``, or what is given for it
                 is not one number.
         """
-        at = max(self._run.clock.step - 1, 0) if step is None else step
+        at = self._run.clock.last_step if step is None else step
         for name, number in numbers.items():
             parts = split(name)
             if parts is None:
