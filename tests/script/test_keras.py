@@ -172,6 +172,26 @@ def test_an_error_of_the_backend_becomes_a_finding(in_process: Run) -> None:
     assert done.found["findings"][0]["model"] == "model"
 
 
+GENERATOR = """
+def batches():
+    while True:
+        yield x[:16], y[:16]
+class Counts(keras.callbacks.Callback):
+    ended = 0
+    def on_epoch_end(self, epoch, logs=None):
+        self.ended += 1
+counts = Counts()
+history = model.fit_generator(batches(), 2, 3, 0, [counts], batches(), 1, workers=2)
+print(counts.ended, len(history.history["val_loss"]))
+print(len(model.evaluate_generator(batches(), 1, workers=2, verbose=0)))
+print(model.predict_generator(batches(), 1, max_queue_size=5, verbose=0).shape)
+"""
+
+
+def test_the_generator_methods_of_older_versions_take_what_they_took(in_process: Run) -> None:
+    assert in_process(MODEL + GENERATOR).script_out == "3 3\n2\n(16, 3)\n"
+
+
 RAISING = """
 class Enough(Exception):
     pass

@@ -296,6 +296,7 @@ def test_fail_on_is_one_if_the_script_itself_is_well(in_process: Run) -> None:
 
 def test_a_muted_condition_is_not_named(in_process: Run) -> None:
     found = in_process(SICK).conditions
+    assert found
     options = tuple(word for name in found for word in ("--mute", name))
     assert not set(found) & set(in_process(SICK, options=options).conditions)
 

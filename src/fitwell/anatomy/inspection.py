@@ -84,17 +84,22 @@ def _input_facts(example_input: object) -> tuple[InputFact, ...]:
 
 
 def layer_facts(
-    model: nn.Module, anatomy: Anatomy, trained: Iterable[Tensor] | None = None
+    model: nn.Module,
+    anatomy: Anatomy,
+    optimizer: torch.optim.Optimizer | Iterable[Tensor] | None = None,
 ) -> tuple[LayerFact, ...]:
     """Return what does not change about each layer, for a trace.
 
     Args:
         model: The network that the anatomy was recorded from.
         anatomy: Its anatomy.
-        trained: What the optimizers hold; if that is not known, every layer counts as held.
+        optimizer: What trains it, or the parameters that several optimizers hold together; without
+            it, every layer counts as held.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    held = None if trained is None else {id(p) for p in trained}
+    if isinstance(optimizer, torch.optim.Optimizer):
+        optimizer = [p for group in optimizer.param_groups for p in group["params"]]
+    held = None if optimizer is None else {id(p) for p in optimizer}
     heads = {layer.index for layer in anatomy.output_layers}
     around = bypassed(anatomy)
     facts = []

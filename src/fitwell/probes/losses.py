@@ -46,9 +46,9 @@ class Losses(Hooked):
     A loss that gradients can flow from, of a network in training mode, belongs to training, any
     other to evaluation: but if a gradient does come back to it, it was one of training in the
     wrong mode. An unbroken stretch of the latter is one evaluation, weighted by the rows
-    of its batches; a training loss or the next optimizer step ends it. Sums over a batch are
-    turned into means. Several training losses with no backward pass between them, as Mixup has
-    them, count as one: their mean, weights left aside.
+    of its batches; a training loss ends it, or that it is read, as a watch does at the end of the
+    next step. Sums over a batch are turned into means. Several training losses with no backward
+    pass between them, as Mixup has them, count as one: their mean, weights left aside.
 
     Unlike other probes it stands for a whole run: what was read is handed out by ``readings``
     once, and then forgotten. Where steps are so short that keeping a loss would cost too much of
@@ -154,11 +154,6 @@ class Losses(Hooked):
         if self._values:
             self._packed.append((self._marks, joined(self._values)))
             self._values, self._marks = [], []
-
-    def after_update(self) -> None:
-        """End an evaluation that is under way."""
-        self._decide()
-        self._end_evaluation()
 
     def numbers(self) -> Iterable[Numbers]:
         """Return what was read since the last call; an evaluation under way ends with it."""

@@ -31,6 +31,7 @@ class Membership:
         groups = [group for o in self._optimizers for group in o.param_groups]
         held = {id(p) for p in held_by(*self._optimizers)}
         named = list(self._model.named_parameters())
+        dropout = dropout_of(self._model)
         return {
             "forgotten": tuple(
                 name
@@ -41,8 +42,8 @@ class Membership:
                 and self._versions.get(name) == _version(p)
             ),
             "frozen": tuple(n for n, p in named if not p.requires_grad and n in self._frozen),
-            "mode_matters": dropout_of(self._model) > 0 or _tracks(self._model),
-            "dropout": dropout_of(self._model),
+            "mode_matters": dropout > 0 or _tracks(self._model),
+            "dropout": dropout,
             "weight_decay": max((float(g.get("weight_decay") or 0) for g in groups), default=0.0),
             "momentum": max((_momentum(g) for g in groups), default=0.0),
         }

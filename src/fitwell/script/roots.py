@@ -47,11 +47,6 @@ class Candidates:
             handle = module.register_forward_pre_hook(hook, prepend=True, with_kwargs=True)
             self._handles[id(module)] = (module, handle)
 
-    @property
-    def open(self) -> bool:
-        """Whether weights of the optimizer are left that no called module holds."""
-        return bool(self._handles)
-
     def holds(self, module: nn.Module) -> bool:
         """Whether a module holds weights of the optimizer that are not accounted for yet."""
         return id(module) in self._handles

@@ -15,7 +15,7 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 from keras.src.utils.module_utils import tensorflow
 
 from fitwell.errors import ScriptRefused
-from fitwell.integrations.keras.older import LEGACY, older_values
+from fitwell.integrations.keras.older import GONE, LEGACY, older_values
 from fitwell.integrations.keras.tensorflow_names import tensorflow_value
 
 _MOVED = MappingProxyType(
@@ -195,7 +195,7 @@ def _epochs_under_their_old_name(fit: Callable[..., Any]) -> Callable[..., Any]:
     def told(self: Any, *args: Any, **kwargs: Any) -> Any:
         if "nb_epoch" in kwargs:
             kwargs["epochs"] = kwargs.pop("nb_epoch")
-        for gone in ("workers", "use_multiprocessing", "max_queue_size"):
+        for gone in GONE:
             kwargs.pop(gone, None)
         history = fit(self, *args, **kwargs)
         history.history = _OlderKeys(history.history)

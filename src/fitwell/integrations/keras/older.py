@@ -12,6 +12,9 @@ import numpy as np
 from keras import ops
 from keras.src.backend.torch.trainer import TorchTrainer
 
+GONE = ("workers", "use_multiprocessing", "max_queue_size")
+"""Arguments that told older versions how to load rows: Keras 3 takes them no more."""
+
 
 def _legacy_text(name: str) -> Any:
     return _from("keras.src.legacy.preprocessing.text", name)
@@ -115,15 +118,13 @@ def older_methods() -> dict[str, Callable[..., Any]]:
         return self.predict(x, batch_size=batch_size, verbose=verbose)
 
     def fit_generator(self: Any, generator: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.fit(
-            generator, **_named(args, ("steps_per_epoch", "epochs", "verbose")), **kwargs
-        )
+        return self.fit(generator, **_named(args, _OF_FIT_GENERATOR), **kwargs)
 
     def evaluate_generator(self: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-        return self.evaluate(generator, steps=steps, **kwargs)
+        return self.evaluate(generator, steps=steps, **_without_gone(kwargs))
 
     def predict_generator(self: Any, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-        return self.predict(generator, steps=steps, **kwargs)
+        return self.predict(generator, steps=steps, **_without_gone(kwargs))
 
     return {
         "predict_classes": predict_classes,
@@ -160,5 +161,18 @@ _OPTIMIZERS = ("SGD", "RMSprop", "Adam", "Adadelta", "Adagrad", "Adamax", "Nadam
 """Classes that older versions had under lower-case names too."""
 
 
+_OF_FIT_GENERATOR = (
+    *("steps_per_epoch", "epochs", "verbose"),
+    *("callbacks", "validation_data", "validation_steps"),
+)
+"""Its arguments by position, behind the generator: those that all older versions agree on."""
+
+
 def _named(args: tuple[Any, ...], names: tuple[str, ...]) -> dict[str, Any]:
+    if len(args) > len(names):
+        raise TypeError(f"Expected at most {', '.join(names)} by position, got {len(args)} values.")
     return dict(zip(names, args, strict=False))
+
+
+def _without_gone(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name not in GONE}
