@@ -20,7 +20,7 @@ FLOOR = 1e-15
 """Sensitivities below this are rounding: they count as this in fits over layers."""
 
 EARLY = 21
-"""Steps that count as the start."""
+"""So many first steps that were read count as the start."""
 
 LOOKED_UP = ("Embedding", "EmbeddingBag", "embedding", "embedding_bag")
 """Kinds of which a batch uses a few rows only: the norm of all their weights says nothing of those,

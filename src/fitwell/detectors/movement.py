@@ -8,7 +8,7 @@ from fitwell.detectors.layers import trained_layers
 from fitwell.records import Quantity, Trace
 
 
-def relative_updates(trace: Trace) -> dict[str, dict[int, float]]:
+def updates_by_layer(trace: Trace) -> dict[str, dict[int, float]]:
     """Return layer -> step -> |update| / |weights|, for trained layers with weights."""
     norms: dict[tuple[str, int], float] = {}
     moves: dict[tuple[str, int], float] = {}
@@ -25,13 +25,13 @@ def relative_updates(trace: Trace) -> dict[str, dict[int, float]]:
     return {name: values for name, values in found.items() if values}
 
 
-def travelled(trace: Trace) -> float | None:
+def furthest(trace: Trace) -> float | None:
     """Return how far the layer that moved most could have come, in multiples of its weights.
 
     It is the mean relative update times the number of steps: an upper bound, as if all steps went
     the same way. None where updates were not recorded.
     """
-    moves = relative_updates(trace)
+    moves = updates_by_layer(trace)
     if not moves:
         return None
     steps = max((row.step for row in trace if row.phase == "train"), default=0) + 1
@@ -40,6 +40,6 @@ def travelled(trace: Trace) -> float | None:
 
 def largest_update(trace: Trace, layers: tuple[str, ...], until: int) -> float | None:
     """Return the largest relative update of some layers before a step; None if there is none."""
-    moves = relative_updates(trace)
+    moves = updates_by_layer(trace)
     seen = [v for name in layers for step, v in moves.get(name, {}).items() if step < until]
     return max(seen, default=None)

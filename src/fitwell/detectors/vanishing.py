@@ -10,7 +10,7 @@ from typing import ClassVar, final
 from fitwell.detectors.curves import has_learned, remaining_loss
 from fitwell.detectors.depth import EARLY, Line, in_time, line, profile, through_depth
 from fitwell.detectors.layers import inputs_are_blank, sampled_steps
-from fitwell.detectors.movement import travelled
+from fitwell.detectors.movement import furthest
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Trace
@@ -148,7 +148,7 @@ class VanishingGradients(Detector):
         return sum(gone) > len(gone) / 2
 
     def _tried(self, trace: Trace) -> bool:
-        way = travelled(trace)
+        way = furthest(trace)
         return way is None or remaining_loss(trace) is None or way >= self.min_travelled
 
     def _begin(self, found: Mapping[str, Mapping[int, float]], window: Sequence[int]) -> int:
