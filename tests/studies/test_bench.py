@@ -5,9 +5,11 @@ import torch
 
 from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies import Budget, InProcess
-from fitwell.studies.bench import Bench, weights_name
-from fitwell.studies.store import Memory, Refusal
-from fitwell.studies.training import Job, fit
+from fitwell.studies.bench import Bench
+from fitwell.studies.job import Job, Refusal
+from fitwell.studies.performing import weights_name
+from fitwell.studies.store import Memory
+from fitwell.studies.training import fit
 
 JOBS = [Job((), seed) for seed in range(5)]
 

@@ -9,7 +9,8 @@ from torch.optim import SGD
 from fitwell.records import Diagnosis, Finding, Quantity
 from fitwell.studies import check
 from fitwell.studies.checking import examine, merged
-from fitwell.studies.training import Job, fit
+from fitwell.studies.job import Job
+from fitwell.studies.training import fit
 from fitwell.tasks import Task
 
 

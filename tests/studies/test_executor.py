@@ -12,7 +12,7 @@ import pytest
 from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import InProcess, Processes, executor_for
-from fitwell.studies.training import Job
+from fitwell.studies.job import Job
 
 JOBS = [
     Job((), 0, test=True, arm="untreated"),

@@ -11,13 +11,14 @@ from torch import nn
 
 from fitwell.errors import BadInput, FitwellError, TaskError, ThresholdError
 from fitwell.records import RemedySpec, RunRecord, Score
-from fitwell.studies import InProcess, Processes, bench, learning_curve
+from fitwell.studies import InProcess, Processes, learning_curve, performing
 from fitwell.studies.bench import Bench
 from fitwell.studies.forecasting import Scale, back_test
+from fitwell.studies.job import Job, Refusal
 from fitwell.studies.learning_curve import SHARES, design, measure
-from fitwell.studies.store import Memory, Refusal
+from fitwell.studies.store import Memory
 from fitwell.studies.subsets import rows_of
-from fitwell.studies.training import Job, fit, without_test
+from fitwell.studies.training import fit, without_test
 from fitwell.tasks import Data, Split, Task
 
 ROWS = 400
@@ -205,9 +206,9 @@ def test_workers_measure_the_same_curve(measured):
 
 def test_no_run_is_done_twice(monkeypatch):
     done = []
-    real = bench.fit
+    real = performing.fit
     monkeypatch.setattr(
-        bench, "fit", lambda task, job, **k: done.append(job.key) or real(task, job, **k)
+        performing, "fit", lambda task, job, **k: done.append(job.key) or real(task, job, **k)
     )
     learning_curve(small_task(), seeds=2, executor=InProcess())
     assert len(done) == len(set(done)) == 2 * (4 + 1)

@@ -10,8 +10,8 @@ import pytest
 from fitwell.records import Diagnosis, Finding, RemedySpec, RunRecord, Score
 from fitwell.studies.budget import Budget
 from fitwell.studies.candidates import Candidate, label
+from fitwell.studies.job import Refusal
 from fitwell.studies.search import SEARCH_SEEDS, Race, search
-from fitwell.studies.store import Refusal
 
 NAMES = ("Augment", "Dropout", "L2", "LabelSmoothing")
 SICK = Diagnosis(

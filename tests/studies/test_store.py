@@ -7,8 +7,8 @@ import pytest
 
 from fitwell.errors import OutputError
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
-from fitwell.studies.store import Memory, Refusal, Store
-from fitwell.studies.training import Job
+from fitwell.studies.job import Job, Refusal
+from fitwell.studies.store import Memory, Store
 
 JOB = Job((RemedySpec("Dropout", {"rate": 0.3}),), 7, 0.3, arm="dropout")
 RUN = RunRecord(

@@ -19,7 +19,8 @@ from fitwell.remedies import (
     WeightAverage,
 )
 from fitwell.studies import train
-from fitwell.studies.training import Job, batches, chance, evaluate, fit, without_test
+from fitwell.studies.job import Job
+from fitwell.studies.training import batches, chance, evaluate, fit, without_test
 from fitwell.tasks import Data, Split, Task
 
 

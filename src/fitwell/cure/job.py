@@ -19,11 +19,12 @@ from fitwell.studies.candidates import remedies_named
 from fitwell.studies.checking import Examination, examine, first_look, merged
 from fitwell.studies.executor import Executor, executor_for
 from fitwell.studies.folder import Folder, open_folder
+from fitwell.studies.job import Job
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Found, search
 from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
-from fitwell.studies.training import Job, conflicts_of_recipe, without_test
+from fitwell.studies.training import conflicts_of_recipe, without_test
 from fitwell.tasks import Task
 
 CURED = "cured"

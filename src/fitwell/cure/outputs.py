@@ -18,9 +18,10 @@ from fitwell.cure.source import treated_source
 from fitwell.recipe import ConflictWarning, Recipe
 from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.html import cure_page
-from fitwell.studies.bench import weights_name
 from fitwell.studies.folder import RESULT, Folder
-from fitwell.studies.training import EXAMPLE_ROWS, Job, fit, reproducible
+from fitwell.studies.job import Job
+from fitwell.studies.performing import weights_name
+from fitwell.studies.training import EXAMPLE_ROWS, fit, reproducible
 from fitwell.tasks import Task
 
 WEIGHTS = "weights"

@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import final
 
-import torch
-
-from fitwell.errors import NotApplicable
 from fitwell.records import RunRecord
 from fitwell.studies.budget import Budget
 from fitwell.studies.executor import Executor
+from fitwell.studies.job import Batch, Done, Job
+from fitwell.studies.performing import Performance
 from fitwell.studies.progress import Progress, Silent
-from fitwell.studies.store import Done, Memory, Refusal, Store
-from fitwell.studies.training import Job, fit
+from fitwell.studies.store import Memory, Store
 from fitwell.tasks import Task
-
-
-@final
-@dataclass(frozen=True)
-class Performance:
-    """Does a job wherever it is sent; picklable.
-
-    Args:
-        task: Gives the task where the job runs.
-        device: Where to train.
-        weights: Folder for the weights of runs that are scored on test, or None.
-    """
-
-    task: Callable[[], Task]
-    device: str = "cpu"
-    weights: str | None = None
-
-    def __call__(self, job: Job) -> Done:
-        """Return the record of the run, or why a remedy could not serve."""
-        try:
-            fitted = fit(self.task(), job, device=self.device)
-        except NotApplicable as error:
-            return Refusal(job.arm, str(error))
-        except (RuntimeError, ValueError, TypeError) as error:
-            if not job.recipe and job.share == 1:
-                raise
-            which = "treated network" if job.recipe else f"network, on {job.share:.3g} of the rows,"
-            reason = f"the {which} does not train: {str(error).splitlines()[0]}"
-            return Refusal(job.arm, reason)
-        if self.weights and job.test:
-            save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))
-        return fitted.run
-
-
-def weights_name(arm: str, seed: int) -> str:
-    """Return the name of the file that holds the weights of a run."""
-    return f"{arm}-{seed}.pt"
-
-
-def save_weights(model: torch.nn.Module, path: Path) -> None:
-    """Write a state dict, whole or not at all, as tensors on the CPU."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".weights.")
-    os.close(handle)
-    torch.save(state, temporary)
-    Path(temporary).replace(path)
 
 
 @final
@@ -121,17 +69,18 @@ class Bench:
         taken: list[Job] = []
         found: dict[Job, Done] = {}
         missing = self._missing(jobs, share, taken, found)
-        for job, done in self.executor.map(self._perform, missing):
-            self._note(done)
-            self.store.put(job, done, clock=self.budget.elapsed if self.budget else 0.0)
-            found[job] = done
-            self.progress.advance()
+        for batch, results in self.executor.map(self._perform, missing):
+            for job, done in zip(batch, results, strict=True):
+                self._note(done)
+                self.store.put(job, done, clock=self.budget.elapsed if self.budget else 0.0)
+                found[job] = done
+                self.progress.advance()
         return {job: found[job] for job in taken}
 
     def _missing(
         self, jobs: Iterable[Job], share: float | None, taken: list[Job], found: dict[Job, Done]
-    ) -> Iterator[Job]:
-        """Yield the jobs that are still to be done, as long as the budget allows."""
+    ) -> Iterator[Batch]:
+        """Yield the jobs that are still to be done, in batches, as long as the budget allows."""
         for job in dict.fromkeys(jobs):
             done = self.store.get(job)
             if share is not None and self.budget is not None:
@@ -140,7 +89,7 @@ class Bench:
                     return
             taken.append(job)
             if done is None:
-                yield job
+                yield (job,)
             else:
                 self._note(done)
                 found[job] = done

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, final
 
 from fitwell.recipe import Recipe
 from fitwell.records import Diagnosis, Finding, RemedySpec
-from fitwell.studies.training import Job
+from fitwell.studies.job import Job
 
 Specs: TypeAlias = tuple[RemedySpec, ...]
 

@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 
 from fitwell.preflight import JUDGED, preflight
 from fitwell.records import SEVERITIES, Diagnosis, Finding, RunRecord, Trace
-from fitwell.studies.training import Job, Listener, batches, fit, reproducible
+from fitwell.studies.job import Job
+from fitwell.studies.training import Listener, batches, fit, reproducible
 from fitwell.tasks import Task
 from fitwell.watch import Watch, watch
 

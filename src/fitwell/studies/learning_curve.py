@@ -24,13 +24,14 @@ from fitwell.records import (
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import Executor, InProcess, executor_for
 from fitwell.studies.forecasting import HALF, Scale, back_test
+from fitwell.studies.job import Done, Job, Refusal
 from fitwell.studies.power_law import Fit
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.statistics import paired_effect
-from fitwell.studies.store import Done, Memory, Refusal
+from fitwell.studies.store import Memory
 from fitwell.studies.study import UNTREATED, check_seeds
 from fitwell.studies.subsets import rows_of
-from fitwell.studies.training import Job, without_test
+from fitwell.studies.training import without_test
 from fitwell.tasks import Task
 
 SHARES = (0.125, 0.25, 0.5, 1.0)

@@ -16,8 +16,8 @@ from fitwell.studies.candidates import (
     next_generation,
     remedies_named,
 )
+from fitwell.studies.job import Refusal
 from fitwell.studies.statistics import paired_effect
-from fitwell.studies.store import Refusal
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""

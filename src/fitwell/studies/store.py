@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from fitwell.errors import OutputError, require
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
-from fitwell.studies.training import Job
+from fitwell.studies.job import Done, Job, Refusal
 
 STUDY = "fitwell"
-
-
-@final
-@dataclass(frozen=True)
-class Refusal:
-    """A run that could not be done because a remedy cannot serve the network."""
-
-    arm: str
-    reason: str
-
-
-Done: TypeAlias = RunRecord | Refusal
 
 
 @final

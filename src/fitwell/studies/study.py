@@ -21,11 +21,12 @@ from fitwell.report.html import study_page
 from fitwell.studies.bench import Bench
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
+from fitwell.studies.job import Job, Refusal
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.statistics import holm, paired_effect, verdict
-from fitwell.studies.store import Memory, Refusal
-from fitwell.studies.training import Job, check_serves, conflicts_of_recipe, without_test
+from fitwell.studies.store import Memory
+from fitwell.studies.training import check_serves, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
 
 UNTREATED = "untreated"

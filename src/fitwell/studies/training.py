@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
 
@@ -20,6 +19,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.studies.job import Job
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -34,41 +34,6 @@ Listener: TypeAlias = Callable[..., None]
 """Called after every epoch with ``train_loss``, ``val_loss``, ``train_metric``, ``val_metric``."""
 Observer: TypeAlias = Callable[[nn.Module, Optimizer], AbstractContextManager[Listener]]
 """Given the network and the optimizer, a context around the epochs that listens to them."""
-
-
-@final
-@dataclass(frozen=True)
-class Job:
-    """One run to be done: everything that its result depends on, besides the task.
-
-    Args:
-        recipe: Remedies; none is the untreated arm.
-        seed: Seed of initial weights, order of the data, and treatment.
-        rate: Learning rate as a multiple of the task's own.
-        test: Whether the test rows are read.
-        epochs: Epochs to train, or None for the task's own number.
-        arm: Name for the record; the result does not depend on it.
-        share: Share of the training rows that are trained on, in (0, 1]; which rows, the seed
-            says, and those of a smaller share are among those of a larger one. A share is passed
-            over more often, so that all shares make the same number of updates.
-    """
-
-    recipe: tuple[RemedySpec, ...]
-    seed: int
-    rate: float = 1.0
-    test: bool = False
-    epochs: int | None = None
-    arm: str = ""
-    share: float = 1.0
-
-    @property
-    def key(self) -> str:
-        """Text that is equal for jobs with the same result."""
-        values = asdict(self) | {"recipe": [spec.to_dict() for spec in self.recipe]}
-        del values["arm"]
-        if self.share == 1:  # as it was written before there were shares
-            del values["share"]
-        return json.dumps(values, sort_keys=True)
 
 
 @final
