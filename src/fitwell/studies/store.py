@@ -32,7 +32,11 @@ class Memory:
 
     def put(self, job: Job, done: Done, *, clock: float) -> None:
         """Keep the result of a job."""
-        self._done[job.key] = done
+        self.put_all({job: done}, clock=clock)
+
+    def put_all(self, results: Mapping[Job, Done], *, clock: float) -> None:
+        """Keep the results of jobs."""
+        self._done |= {job.key: done for job, done in results.items()}
 
     @property
     def runs(self) -> int:
@@ -84,6 +88,11 @@ class Store:
     def get(self, job: Job) -> Done | None:
         """Return the result of a job, or None if it was not done yet."""
         return self._memory.get(job)
+
+    def put_all(self, results: Mapping[Job, Done], *, clock: float) -> None:
+        """Keep the results of jobs, and what the clock said when they ended."""
+        for job, done in results.items():
+            self.put(job, done, clock=clock)
 
     def put(self, job: Job, done: Done, *, clock: float) -> None:
         """Keep the result of a job, and what the clock said when it ended."""
