@@ -99,9 +99,7 @@ class Bench:
         lengths = accumulate(map(self._plan.length, wanted))
         return [job for job, runs in zip(wanted, lengths, strict=True) if allowance.covers(runs)]
 
-    def _looked_up(
-        self, job: Job, found: dict[Job, Done], allowance: Allowance | None
-    ) -> bool:
+    def _looked_up(self, job: Job, found: dict[Job, Done], allowance: Allowance | None) -> bool:
         """Look a job up among those already done, and say whether it was there."""
         done = self.store.get(job)
         if done is None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
@@ -81,7 +82,7 @@ class Point:
     def gain(self, count: int) -> float:
         """Return the gain of a number of runs, between those measured on a line in doublings."""
         known = sorted({1: 1.0, **self.gains}.items())
-        for (few, low), (many, high) in zip(known, known[1:], strict=False):
+        for (few, low), (many, high) in pairwise(known):
             if few <= count <= many:
                 part = math.log(count / few) / math.log(many / few)
                 return low + part * (high - low)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import Protocol, final
 
 from fitwell.studies.device_table import DeviceTable, Load, Point
@@ -125,4 +126,4 @@ def makespan(costs: Iterable[float], workers: int) -> float:
 def _split(jobs: Sequence[Job], parts: int) -> list[Batch]:
     """Return the jobs in order in that many batches of nearly equal size."""
     bounds = [len(jobs) * part // parts for part in range(parts + 1)]
-    return [tuple(jobs[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [tuple(jobs[a:b]) for a, b in pairwise(bounds)]

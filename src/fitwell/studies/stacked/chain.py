@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 
 from fitwell.modules.standardize import Standardize
