@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Generator, Tensor, nn
@@ -70,9 +69,7 @@ class StackedCourse:
             self.task.make_optimizer(model.parameters(), job.rate)
             for job, model in zip(self.jobs, self.models, strict=True)
         ]
-        self._optimizer = StackedOptimizer(
-            optimizers, self.models, self._weights, self._gradients
-        )
+        self._optimizer = StackedOptimizer(optimizers, self.models, self._weights, self._gradients)
         self._recipe = StackedRecipe(treated)
         self._bind()
 
@@ -152,7 +149,9 @@ class StackedCourse:
         standings = [self.standings[run] for run in self._live]
         better = [
             standing.note(*scores, finite=bool(ok))
-            for standing, *scores, ok in zip(standings, seen, held_out, finite.tolist(), strict=True)
+            for standing, *scores, ok in zip(
+                standings, seen, held_out, finite.tolist(), strict=True
+            )
         ]
         self._note_best([place for place, best in enumerate(better) if best], values)
         stops = self._recipe.should_stop([score.loss for score in held_out])

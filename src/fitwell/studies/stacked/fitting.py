@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-
 from fitwell.studies.job import Job
 from fitwell.studies.stacked.course import StackedCourse
 from fitwell.studies.stacked.program import Unstackable

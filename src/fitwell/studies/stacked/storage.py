@@ -33,9 +33,7 @@ class Slab:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.runs = runs
         sizes = {name: padded(prod(shape)) for name, shape in self.shapes.items()}
-        self.flat = torch.zeros(
-            sum(sizes.values()) * runs, dtype=like.dtype, device=like.device
-        )
+        self.flat = torch.zeros(sum(sizes.values()) * runs, dtype=like.dtype, device=like.device)
         self.blocks: dict[str, Tensor] = {}  # (runs, padded size)
         self.tensors: dict[str, Tensor] = {}  # (runs, *shape)
         start = 0
