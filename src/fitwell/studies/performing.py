@@ -13,6 +13,7 @@ import torch
 
 from fitwell.errors import NotApplicable
 from fitwell.studies.job import Batch, Done, Job, Refusal, Results
+from fitwell.studies.row_scoring import with_test_rows
 from fitwell.studies.training import fit
 from fitwell.tasks import Task
 
@@ -49,7 +50,7 @@ class Performance:
             return Refusal(job.arm, reason)
         if self.weights and job.test:
             save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))
-        return fitted.run
+        return with_test_rows(self.task(), fitted.run, fitted.model, device=self.device)
 
 
 def weights_name(arm: str, seed: int) -> str:
