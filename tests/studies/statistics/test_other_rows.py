@@ -65,8 +65,16 @@ def test_p_and_interval_say_the_same():
 
 
 def test_equal_rows_in_all_runs_are_no_effect_with_p_one():
-    effect = effect_of(np.zeros((4, 9)))
+    scores = np.full((4, 9), 0.3)
+    effect = other_rows_effect(scores, scores, higher_is_better=True)
     assert (effect.mean, effect.low, effect.high, effect.p, effect.pairs) == (0, 0, 0, 1, 4)
+
+
+def test_equal_hits_leave_room_for_the_rows_that_were_not_there():
+    # had 1 - 0.025^(1/9) = 0.336 of all rows differed, 9 alike had a chance of 2.5 %
+    hits = np.ones((4, 9))
+    effect = other_rows_effect(hits, hits, higher_is_better=True)
+    assert (effect.low, effect.high) == pytest.approx((-0.33627, 0.33627), abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (5, 1)])

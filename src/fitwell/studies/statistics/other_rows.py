@@ -39,9 +39,12 @@ def other_rows_effect(
         higher_is_better: Which way a score points; the effect is positive where it got better.
         seed: Seed of the draws.
 
+    Hits and misses on few rows may be all alike by chance: up to 1 - 0.025^(1 / rows) of all rows
+    may then still differ, and the interval never reaches less far.
+
     Returns:
         Mean improvement with its 95 % interval and the p that belongs to it; ``pairs`` counts the
-        seeds. Where all rows of all runs improved alike, the interval is that number.
+        seeds.
 
     Raises:
         BadInput: If the two arms are not alike in seeds and rows, there are fewer than two of
@@ -54,13 +57,15 @@ def other_rows_effect(
     gains = _gains(untreated, treated, 1.0 if higher_is_better else -1.0)
     pairs, mean = len(gains), float(gains.mean())
     variance, freedom = _variance(gains)
+    least = 1 - ((1 - CONFIDENCE) / 2) ** (1 / gains.shape[1]) if _hits(treated) else 0.0
     if variance <= (1e-12 * float(np.abs(gains).max())) ** 2:
-        return Effect(mean, mean, mean, 1.0 if mean == 0 else 2.0 ** (1 - pairs), pairs)
+        p = 1.0 if mean == 0 else 2.0 ** (1 - pairs)
+        return Effect(mean, mean - least, mean + least, p, pairs)
     shifts = np.sort(np.abs(_resampled(gains, np.random.default_rng(seed)) - mean))
     t, normal = require("scipy.stats").t, require("scipy.stats").norm
     scale = math.sqrt(variance) / math.sqrt(float((shifts**2).mean()))
     widening = float(t.ppf((1 + CONFIDENCE) / 2, freedom) / normal.ppf((1 + CONFIDENCE) / 2))
-    reach = float(np.quantile(shifts, CONFIDENCE)) * scale * widening
+    reach = max(least, float(np.quantile(shifts, CONFIDENCE)) * scale * widening)
     p = (1 + float((shifts * scale * widening >= abs(mean)).sum())) / (1 + len(shifts))
     return Effect(mean, mean - reach, mean + reach, p, pairs)
 
@@ -80,6 +85,10 @@ def _gains(
     if not np.isfinite(gains).all():
         raise BadInput("The score of a row is not finite: leave out a run that diverged.")
     return gains
+
+
+def _hits(scores: Sequence[Sequence[float]]) -> bool:
+    return bool(np.isin(np.asarray(scores), (0, 1)).all())
 
 
 def _variance(gains: NDArray[np.float64]) -> tuple[float, float]:
