@@ -15,6 +15,7 @@ import torch
 from fitwell.errors import NotApplicable
 from fitwell.records import RunRecord
 from fitwell.studies.job import Batch, Done, Job, Refusal, Results
+from fitwell.studies.row_scoring import with_test_rows
 from fitwell.studies.stacked import Unstackable, fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
 from fitwell.tasks import Task
@@ -85,7 +86,7 @@ class Performance:
     def _kept(self, job: Job, fitted: Fitted) -> RunRecord:
         if self.weights and job.test:
             save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))
-        return fitted.run
+        return with_test_rows(self.task(), fitted.run, fitted.model, device=self.device)
 
 
 def weights_name(arm: str, seed: int) -> str:

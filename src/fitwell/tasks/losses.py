@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar, final
 
@@ -32,12 +33,14 @@ class Loss:
         targets: What it takes as targets.
         function: The loss itself: outputs, targets -> scalar tensor.
         constant: The best constant output for these targets, where it is known.
+        of_rows: The same loss without the mean, where it is the plain mean over what is counted.
     """
 
     name: str
     targets: Targets
     function: TensorPair
     constant: Callable[[Tensor], Tensor] | None = None
+    of_rows: TensorPair | None = None
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss; float targets of another shape but equal size are reshaped."""
@@ -93,16 +96,25 @@ def _rows(targets: Tensor) -> Tensor:
     return targets.reshape(len(targets), -1)
 
 
+def _of_torch(
+    name: str,
+    targets: Targets,
+    function: Callable[..., Tensor],
+    constant: Callable[[Tensor], Tensor],
+) -> Loss:
+    return Loss(name, targets, function, constant, partial(function, reduction="none"))
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "class", F.cross_entropy, _class_frequencies),
-            Loss("nll", "class", F.nll_loss, _class_frequencies),
-            Loss("bce_with_logits", "binary", F.binary_cross_entropy_with_logits, _log_odds),
-            Loss("mse", "number", F.mse_loss, _mean),
-            Loss("mae", "number", F.l1_loss, _median),
-            Loss("huber", "number", F.huber_loss, _huber_centre),
+            _of_torch("cross_entropy", "class", F.cross_entropy, _class_frequencies),
+            _of_torch("nll", "class", F.nll_loss, _class_frequencies),
+            _of_torch("bce_with_logits", "binary", F.binary_cross_entropy_with_logits, _log_odds),
+            _of_torch("mse", "number", F.mse_loss, _mean),
+            _of_torch("mae", "number", F.l1_loss, _median),
+            _of_torch("huber", "number", F.huber_loss, _huber_centre),
         )
     }
 )
@@ -143,7 +155,9 @@ def loss_of(given: str | TensorPair) -> Loss:
     if isinstance(given, nn.Module) and type(given) in _MODULES:
         known = LOSSES[_MODULES[type(given)]]
         plain = _settings(given) == _settings(type(given)())
-        return Loss(known.name, known.targets, given, known.constant if plain else None)
+        if not plain:
+            return Loss(known.name, known.targets, given)
+        return replace(known, function=given)
     return Loss(getattr(given, "__name__", type(given).__name__), "own", given)
 
 

@@ -29,12 +29,12 @@ _LAYERS: Mapping[type[nn.Module], Callable[[str, Any], Layer]] = MappingProxyTyp
     {
         **dict.fromkeys(ELEMENTWISE, activation),
         nn.Linear: StackedLinear,
-        nn.PReLU: lambda path, module: StackedPReLU(path),
-        nn.Dropout: lambda path, module: StackedDropout(path),
+        nn.PReLU: lambda path, _: StackedPReLU(path),
+        nn.Dropout: lambda path, _: StackedDropout(path),
         nn.BatchNorm1d: StackedBatchNorm,
         nn.LayerNorm: StackedLayerNorm,
         nn.GroupNorm: StackedLayerNorm,
-        Standardize: lambda path, module: StackedStandardize(path),
+        Standardize: lambda path, _: StackedStandardize(path),
     }
 )
 """How to make the layer of a chain for a module."""
