@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise, product
 from typing import final
 
 import torch
@@ -23,18 +25,17 @@ from fitwell.tasks import Data, Split, Task
 
 STEPS = 8
 """Training steps in an epoch of a probe."""
-SHORT, LONG = 1, 4
-"""Epochs of the two steps of a probe. Their difference is training alone, without what a program
-needs to begin."""
-LONGEST = 2.0
+EPOCHS = 6
+"""Epochs of a measured training; the quickest of them counts, but for the first."""
+LONGEST = 3.0
 """Seconds of training that one measurement may be expected to take."""
 MEMORY = 1 << 30
 """Bytes that the weights of a measured stack and what an optimizer keeps of them may take."""
 BYTES = 20
-"""Bytes a number that is trained: itself, its gradient, what an optimizer and the best epoch keep."""
+"""Bytes of a trained number: itself, its gradient, what an optimizer and the best epoch keep."""
 HOPELESS = 0.85
 """Larger stacks are not measured once one gains less than that share of the best."""
-REPEATS = 3
+REPEATS = 2
 CLASSES = 10
 
 
@@ -55,11 +56,19 @@ class Probe:
     shape: tuple[int, ...]
     batch: int
 
-    def task(self) -> Task:
-        """Return a task of random rows."""
+    def task(self, metric: Callable[[Tensor, Tensor], float]) -> Task:
+        """Return a task of random rows with that metric."""
         data = Data(*(self._rows(n) for n in (STEPS, 1, 1)), "other", tuple("abcdefghij"))
-        return Task("probe", self.make_model, data, "cross_entropy", "accuracy",
-                    batch_size=self.batch)  # fmt: skip
+        return Task(
+            "probe",
+            self.make_model,
+            data,
+            "cross_entropy",
+            metric,
+            batch_size=self.batch,
+            epochs=EPOCHS,
+            higher_is_better=True,
+        )
 
     def load(self) -> Load:
         """Return what it asks of a device."""
@@ -80,8 +89,9 @@ def calibrate(
 ) -> DeviceTable:
     """Measure how many times sooner runs are done together than one after another.
 
-    Each network is trained alone and in stacks of 1 to 64, in turn, three times; the quickest time
-    of each counts. On a CPU it is processor time that is read, so that other programs disturb little.
+    Each network is trained alone and in stacks of 1 to 64, in turn, several times; the quickest
+    epoch of each counts. On a CPU it is processor time that is read, so that other programs disturb
+    little.
 
     Args:
         device: Where to measure, as ``"cpu"`` or ``"cuda"``.
@@ -120,64 +130,57 @@ def check_device(device: str) -> None:
 
 def gains_of(probe: Probe, device: str, repeats: int = REPEATS) -> dict[int, float]:
     """Return the gain for every number of runs that is worth measuring."""
-    task = probe.task()
     size = sum(p.numel() for p in probe.make_model().parameters())
-    alone = _Watch(lambda epochs: fit(task, _jobs(1, epochs)[0], device=device), device)
+    alone = _Watch(lambda task: fit(task, Job((), 0), device=device), device)
     stacks = {
-        count: _Watch(partial(_train_stack, task, count, device), device)
+        count: _Watch(partial(_train_stack, count, device), device)
         for count in COUNTS
         if count * size * BYTES <= MEMORY
     }
-    for repeat in range(repeats):
-        alone.measure()
-        best = 0.0
-        for count, stack in tuple(stacks.items()):
-            gain = 0.0
-            if count * alone.seconds <= LONGEST:
-                stack.measure()
-                gain = count * alone.seconds / stack.seconds
-            if gain < HOPELESS * best or not gain:
-                stacks = {n: s for n, s in stacks.items() if n < count or (n == count and gain)}
+    gains: dict[int, float] = {}
+    for _ in range(repeats):
+        alone.measure(probe)
+        gains = {}
+        for count, stack in stacks.items():
+            if count > 1 and count * alone.seconds * EPOCHS > LONGEST:
                 break
-            best = max(best, gain)
-        if repeat == 0 and not stacks:
-            return {1: 1.0}
-    return {count: count * alone.seconds / stack.seconds for count, stack in stacks.items()}
+            stack.measure(probe)
+            gains[count] = count * alone.seconds / stack.seconds
+            if gains[count] < HOPELESS * max(gains.values()):
+                break
+    return gains
 
 
-def _jobs(count: int, epochs: int) -> list[Job]:
-    return [Job((), seed, epochs=epochs) for seed in range(count)]
-
-
-def _train_stack(task: Task, count: int, device: str, epochs: int) -> None:
-    fit_stacked(task, _jobs(count, epochs), device=device)
+def _train_stack(count: int, device: str, task: Task) -> None:
+    fit_stacked(task, [Job((), seed) for seed in range(count)], device=device)
 
 
 @final
 class _Watch:
-    """The quickest time of a training, from several measurements of two lengths each."""
+    """The quickest epoch of a training: what a program needs to begin is not in it."""
 
-    def __init__(self, train: Callable[[int], object], device: str) -> None:
+    def __init__(self, train: Callable[[Task], object], device: str) -> None:
         self._train, self._device = train, device
-        self._quickest: dict[int, float] = {}
+        self.seconds = math.inf
 
-    def measure(self) -> None:
-        """Train both lengths once more; the first time of all warms up."""
-        if not self._quickest:
-            self._train(SHORT)
-        for epochs in (SHORT, LONG):
-            clock = time.process_time if self._device == "cpu" else time.perf_counter
-            started = clock()
-            self._train(epochs)
-            if self._device != "cpu":
-                torch.cuda.synchronize(self._device)
-            taken = clock() - started
-            self._quickest[epochs] = min(taken, self._quickest.get(epochs, taken))
+    def measure(self, probe: Probe) -> None:
+        """Train once more."""
+        marks: list[float] = []
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of what the long training does more than the short one."""
-        return max(self._quickest[LONG] - self._quickest[SHORT], 1e-6)
+        def mark(outputs: Tensor, targets: Tensor) -> float:
+            marks.append(self._clock())
+            return float((outputs.argmax(-1) == targets).sum()) / len(targets)
+
+        self._train(probe.task(mark))
+        calls = len(marks) // EPOCHS  # of the metric in an epoch, the same number in each
+        epochs = [after - before for before, after in pairwise(marks[::calls])]
+        self.seconds = min(self.seconds, *epochs)
+
+    def _clock(self) -> float:
+        if self._device == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize(self._device)
+        return time.perf_counter()
 
 
 @final
@@ -214,21 +217,17 @@ def _convolutions(channels: int, side: int) -> nn.Module:
 
 
 def _probes() -> Iterator[Probe]:
-    for layers, width in ((3, 32), (3, 64), (3, 128), (3, 256), (3, 512), (20, 32), (20, 64)):
-        for batch in (32, 128, 512):
+    for layers, width in ((3, 32), (3, 64), (3, 128), (3, 256), (3, 512), (20, 32)):
+        for batch in (32, 128, 512) if layers == 3 else (32, 128):
             made = partial(_chain, layers, width)
             yield Probe(f"{layers} layers of {width}, batch {batch}", made, (width,), batch)
-    for layers, width in ((3, 32), (3, 128), (3, 512), (12, 64)):
-        for batch in (32, 128):
-            made = partial(_Residual, layers, width)
-            yield Probe(
-                f"{layers} residual layers of {width}, batch {batch}", made, (width,), batch
-            )
-    for channels, side in ((4, 8), (8, 28), (16, 28)):
-        for batch in (32, 128):
-            made = partial(_convolutions, channels, side)
-            name = f"convolutions of {channels} channels on {side}×{side}, batch {batch}"
-            yield Probe(name, made, (1, side, side), batch)
+    for width, batch in product((32, 128, 512), (32, 128)):
+        made = partial(_Residual, 3, width)
+        yield Probe(f"3 residual layers of {width}, batch {batch}", made, (width,), batch)
+    for (channels, side), batch in product(((4, 8), (8, 28)), (32, 128)):
+        made = partial(_convolutions, channels, side)
+        name = f"convolutions of {channels} channels on {side}×{side}, batch {batch}"
+        yield Probe(name, made, (1, side, side), batch)
 
 
 PROBES = tuple(_probes())

@@ -64,19 +64,24 @@ class Point:
 
     Args:
         load: What was measured.
-        gains: By number of runs, how many times sooner they are done together than one after
-            another. A number that is missing was not worth measuring.
+        gains: By number of runs, how many times sooner they are done as one program than one
+            after another without it. A number that is missing was not worth measuring.
     """
 
     load: Load
     gains: Mapping[int, float]
 
     @property
+    def pays(self) -> bool:
+        """Whether runs of such a load are done sooner as stacks than alone."""
+        return max(self.gains.values(), default=1.0) >= LEAST_GAIN
+
+    @property
     def most(self) -> int:
         """How many runs to train as one."""
-        best = max(self.gains.values(), default=1.0)
-        if best < LEAST_GAIN:
+        if not self.pays:
             return 1
+        best = max(self.gains.values())
         return min(n for n, gain in self.gains.items() if gain >= ENOUGH * best and gain >= 1.0)
 
     def gain(self, count: int) -> float:

@@ -70,8 +70,12 @@ class Plan:
         return point.most if point else 1
 
     def gain(self, batch: Sequence[Job]) -> float:
-        """Return how many times sooner a batch is done than its jobs one after another."""
-        point = self._point(batch[0]) if len(batch) > 1 else None
+        """Return how many times sooner a batch is done than its jobs one after another.
+
+        For a single job whose structure was never looked at it is not looked at now.
+        """
+        known = len(batch) > 1 or self._structures.key(batch[0]) in self._points
+        point = self._point(batch[0]) if known else None
         return point.gain(len(batch)) if point else 1.0
 
     def key(self, job: Job) -> Hashable:
