@@ -13,6 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fitwell.errors import TaskError
+from fitwell.modules.ensemble import (
+    mean_of_log_odds,
+    mean_of_log_probabilities,
+    mean_of_logits,
+    mean_of_numbers,
+)
 
 Choice = TypeVar("Choice")
 TensorPair: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -32,12 +38,15 @@ class Loss:
         targets: What it takes as targets.
         function: The loss itself: outputs, targets -> scalar tensor.
         constant: The best constant output for these targets, where it is known.
+        average: The mean of the outputs of several networks, (networks, rows, ...): of
+            probabilities where they stand for classes, else of the outputs themselves.
     """
 
     name: str
     targets: Targets
     function: TensorPair
     constant: Callable[[Tensor], Tensor] | None = None
+    average: Callable[[Tensor], Tensor] = mean_of_numbers
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss; float targets of another shape but equal size are reshaped."""
@@ -97,9 +106,15 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "class", F.cross_entropy, _class_frequencies),
-            Loss("nll", "class", F.nll_loss, _class_frequencies),
-            Loss("bce_with_logits", "binary", F.binary_cross_entropy_with_logits, _log_odds),
+            Loss("cross_entropy", "class", F.cross_entropy, _class_frequencies, mean_of_logits),
+            Loss("nll", "class", F.nll_loss, _class_frequencies, mean_of_log_probabilities),
+            Loss(
+                "bce_with_logits",
+                "binary",
+                F.binary_cross_entropy_with_logits,
+                _log_odds,
+                mean_of_log_odds,
+            ),
             Loss("mse", "number", F.mse_loss, _mean),
             Loss("mae", "number", F.l1_loss, _median),
             Loss("huber", "number", F.huber_loss, _huber_centre),
@@ -143,7 +158,8 @@ def loss_of(given: str | TensorPair) -> Loss:
     if isinstance(given, nn.Module) and type(given) in _MODULES:
         known = LOSSES[_MODULES[type(given)]]
         plain = _settings(given) == _settings(type(given)())
-        return Loss(known.name, known.targets, given, known.constant if plain else None)
+        constant = known.constant if plain else None
+        return Loss(known.name, known.targets, given, constant, known.average)
     return Loss(getattr(given, "__name__", type(given).__name__), "own", given)
 
 

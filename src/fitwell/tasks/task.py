@@ -21,6 +21,8 @@ from fitwell.tasks.preparing import prepared
 
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
 
+TensorMean: TypeAlias = Callable[[Tensor], Tensor]
+
 OPTIMIZERS: Mapping[str, MakeOptimizer] = MappingProxyType(
     {
         "adamw": partial(AdamW, lr=1e-3),
@@ -140,6 +142,14 @@ class Task:
     def chance_loss(self) -> float | None:
         """Loss of the best constant prediction of the training targets, or None if unknown."""
         return self._loss.of_chance(self.data.train.y)
+
+    @property
+    def average(self) -> TensorMean:
+        """How the outputs of several networks are averaged, (networks, rows, ...) -> (rows, ...).
+
+        Probabilities where the loss is of classes, else the outputs themselves.
+        """
+        return self._loss.average
 
     def loss_fn(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch, a scalar."""
