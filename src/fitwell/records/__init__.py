@@ -54,6 +54,7 @@ from fitwell.records.results import (
     Verdict,
     study_to_dict,
 )
+from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
 from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
 
@@ -105,6 +106,7 @@ __all__ = [
     "ReplaceCall",
     "Role",
     "Row",
+    "RowScores",
     "RowsWorth",
     "RunRecord",
     "Score",

@@ -13,6 +13,7 @@ import torch
 
 from fitwell.errors import NotApplicable
 from fitwell.studies.job import Batch, Done, Job, Refusal, Results
+from fitwell.studies.row_scoring import with_test_rows
 from fitwell.studies.training import fit
 from fitwell.tasks import Task
 
@@ -55,7 +56,7 @@ class Performance:
             if fitted.outputs is not None:
                 file = Path(self.weights) / outputs_name(job.arm, job.seed)
                 save_tensors({OUTPUTS: fitted.outputs}, file)
-        return fitted.run
+        return with_test_rows(self.task(), fitted.run, fitted.model, device=self.device)
 
 
 def weights_name(arm: str, seed: int) -> str:
