@@ -40,10 +40,18 @@ Observer: TypeAlias = Callable[[nn.Module, Optimizer], AbstractContextManager[Li
 @final
 @dataclass(frozen=True)
 class Fitted:
-    """A finished run, and its network with the weights of the best epoch, in evaluation mode."""
+    """A finished run, and its network with the weights of the best epoch, in evaluation mode.
+
+    Args:
+        run: The record.
+        model: The network.
+        outputs: What it put out for the test rows when it was scored on them; None where they
+            were not read, or there was no epoch to score.
+    """
 
     run: RunRecord
     model: nn.Module
+    outputs: Tensor | None = None
 
 
 def train(
@@ -100,7 +108,7 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
         parameters=sum(p.numel() for p in course.model.parameters()),
         took_effect=course.treated.effects(),
     )
-    return Fitted(run, course.model)
+    return Fitted(run, course.model, course.outputs)
 
 
 def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, ...]:
@@ -191,10 +199,21 @@ def without_test(task: Task) -> Task:
 
 @torch.no_grad()
 def evaluate(task: Task, model: nn.Module, split: Split) -> Score:
-    """Return metric and mean loss of a network in evaluation mode."""
-    model.eval()
-    outputs = torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+    """Return metric and mean loss of a network in evaluation mode; it is left in training mode."""
+    found = scored(task, predicted(model, split), split)
     model.train()
+    return found
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, split: Split) -> Tensor:
+    """Return what a network puts out for every row; it is left in evaluation mode."""
+    model.eval()
+    return torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+
+
+def scored(task: Task, outputs: Tensor, split: Split) -> Score:
+    """Return metric and mean loss of the outputs for the rows of a split."""
     return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
 
 
@@ -215,6 +234,7 @@ class _Course:
         self.scheduler = self.treated.scheduler(self.optimizer)
         self.standing = Standing(higher_is_better=task.higher_is_better)
         self.weights: dict[str, Tensor] = {}
+        self.outputs: Tensor | None = None
 
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""
@@ -273,9 +293,9 @@ class _Course:
             return chances(self.task, self.job)
         if not self.job.test:
             return best, None
-        test = evaluate(self.task, self.model, on_device(self.task.data.test, self.device))
-        self.model.eval()
-        return best, test
+        split = on_device(self.task.data.test, self.device)
+        self.outputs = predicted(self.model, split)
+        return best, scored(self.task, self.outputs, split)
 
 
 def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
@@ -299,7 +319,7 @@ def chance(task: Task, split: Split) -> Score:
         count = max(len(task.data.classes), int(targets.max()) + 1)
         share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
         outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+    return scored(task, outputs, split)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:
