@@ -85,5 +85,9 @@ def test_an_own_table_that_cannot_be_read_is_one_clear_line(content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_device_that_nobody_measured_has_an_empty_table():
-    assert table_for("meta").points == ()
+def test_on_a_device_that_nobody_measured_small_networks_are_stacked_and_large_ones_not():
+    table = table_for("meta")
+    assert "assumed" in table.measured
+    for kind in ("chain", "mapped", "convolution"):
+        assert table.nearest(Load(kind, 3, 5_000, 160_000)).most > 1
+        assert table.nearest(Load(kind, 30, 5 * 10**7, 10**9)).most == 1

@@ -38,11 +38,18 @@ def test_before_the_first_run_nothing_is_known(pace):
 
 
 def test_a_stacked_batch_takes_what_its_runs_take_alone_over_the_gain(pace):
-    pace.note(batch(1), 3.0)
-    assert pace.seconds(batch(4)) == pytest.approx(3.0)
+    pace.note(batch(4), 3.0)
+    assert pace.seconds(batch(1)) == pytest.approx(3.0)
     assert pace.seconds(batch(8)) == pytest.approx(6.0)
     pace.note(batch(8, "L2"), 12.0)
     assert pace.seconds(batch(1, "L2")) == pytest.approx(6.0)
+
+
+def test_until_a_stack_was_seen_none_is_taken_to_gain_anything(pace):
+    pace.note(batch(1), 3.0)
+    assert pace.seconds(batch(4)) == pytest.approx(12.0)
+    pace.note(batch(2, "L2"), 3.0)
+    assert pace.seconds(batch(4)) == pytest.approx(3.0)
 
 
 def test_half_a_run_takes_half_the_time(pace):
@@ -70,7 +77,7 @@ def test_estimates_follow_a_machine_that_becomes_slow(pace):
 
 def test_a_forecast_spreads_the_batches_over_the_workers():
     pace = Pace(Plan(Known(), TABLE, 2), 2)
-    pace.note(batch(1), 1.0)
+    pace.note(batch(4), 1.0)
     pace.note(batch(1, "L2"), 1.0)
     assert pace.forecast([*batch(4), *batch(4, "L2")]) == pytest.approx(1.0)
     assert pace.forecast([]) == 0.0

@@ -52,8 +52,10 @@ class Bench:
         self.task, self.executor, self.budget = task, executor, budget
         self.store = store if store is not None else Memory()
         self.progress = progress or Silent()
-        self._perform = Performance(executor.share(task), device, str(weights) if weights else None)
-        self._plan = Plan(Programs(task, device), table_for(device), executor.workers)
+        table = table_for(device)
+        folder = str(weights) if weights else None
+        self._perform = Performance(executor.share(task), device, folder, table)
+        self._plan = Plan(Programs(task, device), table, executor.workers)
         self._pace = Pace(self._plan, executor.workers)
         self._seconds: list[float] = []
 

@@ -58,7 +58,8 @@ class Probe:
 
     def task(self, metric: Callable[[Tensor, Tensor], float]) -> Task:
         """Return a task of random rows with that metric."""
-        data = Data(*(self._rows(n) for n in (STEPS, 1, 1)), "other", tuple("abcdefghij"))
+        rows = self._rows
+        data = Data(rows(STEPS), rows(1), rows(1), "other", tuple("abcdefghij"))
         return Task(
             "probe",
             self.make_model,
@@ -222,12 +223,12 @@ def _probes() -> Iterator[Probe]:
             made = partial(_chain, layers, width)
             yield Probe(f"{layers} layers of {width}, batch {batch}", made, (width,), batch)
     for width, batch in product((32, 128, 512), (32, 128)):
-        made = partial(_Residual, 3, width)
-        yield Probe(f"3 residual layers of {width}, batch {batch}", made, (width,), batch)
+        mapped = partial(_Residual, 3, width)
+        yield Probe(f"3 residual layers of {width}, batch {batch}", mapped, (width,), batch)
     for (channels, side), batch in product(((4, 8), (8, 28)), (32, 128)):
-        made = partial(_convolutions, channels, side)
+        seen = partial(_convolutions, channels, side)
         name = f"convolutions of {channels} channels on {side}×{side}, batch {batch}"
-        yield Probe(name, made, (1, side, side), batch)
+        yield Probe(name, seen, (1, side, side), batch)
 
 
 PROBES = tuple(_probes())

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import torch
 
@@ -147,6 +147,18 @@ class DeviceTable:
         return cls(str(data["device"]), tuple(points), str(data["measured"]))
 
 
+ASSUMED = tuple(
+    Point(Load(kind, 4, parameters, 32 * parameters), gains)
+    for kind in get_args(Kind)
+    for parameters, gains in (
+        (10**4, {1: 1.0, 64: 16.0}),
+        (10**6, {1: 1.0, 8: 2.0}),
+        (10**8, {1: 1.0}),
+    )
+)
+"""What is taken for a device that nobody measured."""
+
+
 def device_name(device: str) -> str:
     """Return the name of a device's table: ``cpu``, or what a GPU calls itself."""
     if torch.device(device).type == "cuda":
@@ -163,7 +175,8 @@ def own_file(name: str) -> Path:
 def table_for(device: str) -> DeviceTable:
     """Return the user's own table of a device, or else the one that fitwell brings.
 
-    A GPU without a table of its own is taken for the one that was measured.
+    For a device that nobody measured, it is assumed that the calls of small networks cost more than
+    their arithmetic, so that these gain from a stack and large ones do not.
 
     Raises:
         BadInput: If the user's own cannot be read.
@@ -180,7 +193,7 @@ def table_for(device: str) -> DeviceTable:
             ) from error
     shipped = files("fitwell.studies") / "tables" / f"{torch.device(device).type}.json"
     if not shipped.is_file():
-        return DeviceTable(name, ())
+        return DeviceTable(name, ASSUMED, "not measured: assumed")
     return DeviceTable.from_dict(json.loads(shipped.read_text(encoding="utf-8")))
 
 

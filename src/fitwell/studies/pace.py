@@ -19,7 +19,8 @@ class Pace:
     """Estimates seconds for batches; it serves budgets of time alone, and no other decision.
 
     A batch's time is brought to that of one whole run alone, by what stacking gains; the estimate
-    for another batch goes the same way back. Runs of a structure that was never done are taken for
+    for another batch goes the same way back. Until a stack was seen here, none is taken to gain
+    anything. Runs of a structure that was never done are taken for
     the mean of those that were. All estimates follow the machine: by the mean ratio of what the
     last four batches took to what their structures took at first.
 
@@ -32,6 +33,7 @@ class Pace:
         self._plan, self._workers = plan, workers
         self._alone: dict[Hashable, float] = {}
         self._ratios: deque[float] = deque(maxlen=RECENT)
+        self._seen_stacks = False
 
     @property
     def known(self) -> bool:
@@ -40,6 +42,7 @@ class Pace:
 
     def note(self, batch: Batch, seconds: float) -> None:
         """Take into account how long a batch took."""
+        self._seen_stacks |= len(batch) > 1
         alone = seconds * self._plan.gain(batch) / sum(map(self._plan.length, batch))
         key = self._plan.key(batch[0])
         if key not in self._alone:
@@ -53,7 +56,8 @@ class Pace:
             return 0.0
         alone = self._alone.get(self._plan.key(batch[0]), fmean(self._alone.values()))
         length = sum(map(self._plan.length, batch))
-        return self._drift * alone * length / self._plan.gain(batch)
+        gain = self._plan.gain(batch) if self._seen_stacks else 1.0
+        return self._drift * alone * length / gain
 
     def forecast(self, jobs: Sequence[Job]) -> float:
         """Estimate the wall time until all of the jobs are done by all workers."""

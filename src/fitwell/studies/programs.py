@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -22,41 +24,46 @@ ROWS = 2
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
+_loads: WeakKeyDictionary[Task, dict[tuple[Hashable, str], Load | None]] = WeakKeyDictionary()
+"""What was found out in this process; it depends on task and structure alone."""
+
+
 @final
+@dataclass(frozen=True)
 class Programs:
-    """What runs of a task have in common; each structure is built once.
+    """What runs of a task have in common; a network of each structure is built once a process.
 
     Args:
         task: What is trained.
         device: Where.
     """
 
-    def __init__(self, task: Task, device: str = "cpu") -> None:
-        self._task, self._device = task, device
-        self._loads: dict[Hashable, Load | None] = {}
+    task: Task
+    device: str = "cpu"
 
     def key(self, job: Job) -> Hashable:
         """Return what jobs must share to train as one program; it builds nothing."""
-        return structure(self._task, job)
+        return structure(self.task, job)
 
     def load(self, job: Job) -> Load | None:
         """Return what a run asks of the device, or None if such runs have to train alone."""
-        key = self.key(job)
-        if key not in self._loads:
-            alone = stackable(self._task, job, self._device)
-            self._loads[key] = None if alone else self._measured(job)
-        return self._loads[key]
+        known = _loads.setdefault(self.task, {})
+        key = self.key(job), self.device
+        if key not in known:
+            alone = stackable(self.task, job, self.device)
+            known[key] = None if alone else self._measured(job)
+        return known[key]
 
     def length(self, job: Job) -> float:
         """Return the length of a run as a share of the task's own epochs."""
-        return (job.epochs or self._task.epochs) / self._task.epochs
+        return (job.epochs or self.task.epochs) / self.task.epochs
 
     def _measured(self, job: Job) -> Load:
-        rows = self._task.data.train.x
+        rows = self.task.data.train.x
         with reproducible(job.seed):
-            model = treated_network(self._task, job.recipe, rows, seed=job.seed).model
+            model = treated_network(self.task, job.recipe, rows, seed=job.seed).model
         model.eval()
-        return load_of(model, rows[:ROWS], min(self._task.batch_size, len(rows)))
+        return load_of(model, rows[:ROWS], min(self.task.batch_size, len(rows)))
 
 
 def load_of(model: nn.Module, x: torch.Tensor, batch: int) -> Load:
