@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -50,6 +50,11 @@ class Performance:
         if self.weights and job.test:
             save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))
         return fitted.run
+
+
+def without_files(function: Any) -> Any:
+    """Return what does a batch for a machine that has not this one's disk: it keeps no weights."""
+    return replace(function, weights=None) if isinstance(function, Performance) else function
 
 
 def weights_name(arm: str, seed: int) -> str:
