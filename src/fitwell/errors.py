@@ -12,7 +12,7 @@
     ├── MissingExtra        an optional dependency is not installed
     ├── ScriptRefused       a script under watch needs what is not there
     ├── WorkerLost      worker processes were killed again and again at the same run
-    ├── RunFailed       a run raised an error in another process
+    ├── RunFailed           a run raised an error in another process
     ├── TrainingStopped     a watch was told to stop at such a finding; a checkpoint is kept
     └── Interrupted         stopped by the user; what was finished is kept
 

@@ -25,6 +25,12 @@ Value = TypeVar("Value")
 RETRIES = 2
 """How often a batch is done again whose worker was killed."""
 SCHEME = "ray://"
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
+}
+"""What keeps Ray from writing to the terminal; a user's own settings stay."""
 ANSWER = 5.0
 """Seconds within which the port of a cluster has to answer."""
 
@@ -48,6 +54,8 @@ class Ray:
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         self._ray = require("ray", extra="ray")
         self._ours = not self._ray.is_initialized()
         if self._ours:
@@ -75,7 +83,8 @@ class Ray:
         ray = self._ray
         perform, width = self._remote(function)
         call = ray.put(dumps(without_files(function)))
-        waiting, running = iter(jobs), {}
+        waiting = iter(jobs)
+        running: dict[Any, Job] = {}
         try:
             while True:
                 for job in islice(waiting, width - len(running)):
@@ -122,8 +131,6 @@ class Ray:
 def _begin(ray: Any, address: str | None, workers: int) -> None:
     """Join a cluster, or start one, without a word."""
     logging.getLogger("ray").setLevel(logging.ERROR)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
