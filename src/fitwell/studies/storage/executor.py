@@ -73,9 +73,9 @@ class Storage:
         self._url = parsed(address)
         self.study = study or study_name(task)
         self._tell = tell or Silent().say
-        self._engine = connected(self._url)
         with reaching(self._url):
             _open_study(self._url, self.study, task)
+            self._engine = connected(self._url)
             make_tables(self._engine)
             schema = Schema(self._engine)
             number = schema.number_of(self.study)
@@ -221,6 +221,7 @@ def _open_study(url: sa.URL, name: str, task: Task) -> None:
     address = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if "sqlite" in address else {}
     storage = optuna.storages.RDBStorage(address, engine_kwargs=options)
+    ours = identity(task)
     try:
         study = optuna.create_study(
             study_name=name,
@@ -228,7 +229,6 @@ def _open_study(url: sa.URL, name: str, task: Task) -> None:
             load_if_exists=True,
             direction="maximize" if task.higher_is_better else "minimize",
         )
-        ours = identity(task)
         held = study.user_attrs.get("fitwell")
         if held is None and not study.get_trials(deepcopy=False):
             study.set_user_attr("fitwell", ours)
@@ -238,4 +238,5 @@ def _open_study(url: sa.URL, name: str, task: Task) -> None:
                 "settings, or not of fitwell: give another --study."
             )
     finally:
+        storage.remove_session()
         storage.engine.dispose()
