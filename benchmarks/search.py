@@ -13,16 +13,13 @@ with 100 runs, and the gain that a proof reports with the gain on rows that nobo
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean, median, stdev
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +27,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from search_tasks import TASKS, TEN, Ground
+from search_tasks import TASKS, Ground
 
 from fitwell.records import Diagnosis, RunRecord
 from fitwell.studies.bench import FAILURES
@@ -43,10 +40,8 @@ from fitwell.studies.search.blind import told
 from fitwell.studies.search.exploring import explore
 from fitwell.studies.search.searching import proposer_for
 from fitwell.studies.search.space import space_for
-from fitwell.studies.statistics import paired_effect
 from fitwell.studies.store import run_from_dict
 from fitwell.studies.training import check_serves, evaluate, fit
-from fitwell.tasks import Split
 
 BLIND_RUNS = 60
 MARKS = (5, 10, 20, 40, 60)

@@ -4,6 +4,7 @@ import pytest
 
 from fitwell.records import RemedySpec
 from fitwell.studies.candidates import RATES, Candidate, combined, label
+from fitwell.studies.job import Job
 
 
 def test_rates_end_at_the_ends_of_their_ladder():
@@ -19,7 +20,12 @@ def test_a_rate_between_two_steps_moves_to_a_neighbour_of_the_nearest():
 def test_the_job_of_a_candidate_may_be_the_beginning_of_its_run():
     candidate = Candidate((RemedySpec("L2"),), 0.3)
     whole, part = candidate.job(7), candidate.job(7, 2)
-    assert (whole.recipe, whole.rate, whole.epochs, whole.arm) == (candidate.recipe, 0.3, None, "L2")
+    assert (whole.recipe, whole.rate, whole.epochs, whole.arm) == (
+        candidate.recipe,
+        0.3,
+        None,
+        "L2",
+    )
     assert part.epochs == 2
     assert part.key != whole.key
 

@@ -56,9 +56,7 @@ def _gain(race: Race, base: Candidate, other: Candidate) -> tuple[float, float] 
     return (metric.mean, loss.mean) if metric is not None and loss is not None else None
 
 
-def _without_all(
-    race: Race, winner: Candidate, useless: Sequence[RemedySpec]
-) -> Candidate | None:
+def _without_all(race: Race, winner: Candidate, useless: Sequence[RemedySpec]) -> Candidate | None:
     """Return the winner without any of these remedies, if that is no worse and there is room."""
     names = {spec.name for spec in useless}
     lean = replace(winner, recipe=tuple(s for s in winner.recipe if s.name not in names))
