@@ -4,7 +4,6 @@ import pytest
 
 from fitwell.records import RemedySpec
 from fitwell.studies.candidates import RATES, Candidate, combined, label
-from fitwell.studies.job import Job
 
 
 def test_rates_end_at_the_ends_of_their_ladder():
