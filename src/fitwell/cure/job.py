@@ -43,6 +43,7 @@ def cure(
     out: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    executor: Executor | None = None,
     device: str = "cpu",
     blind: bool = False,
     command: str = "",
@@ -61,6 +62,8 @@ def cure(
             unfinished one of the same task and options is resumed.
         overwrite: Whether an ``out`` that holds another or a finished cure is replaced.
         progress: Told what goes on.
+        executor: Where the runs are done, and left open; by default here if they are short, else
+            in one process a core.
         device: Where to train.
         blind: Whether the search goes without the diagnosis: the same remedies and budget, proposed
             by Optuna's TPE from a flat prior. To see what the diagnosis is worth.
@@ -91,6 +94,7 @@ def cure(
             progress=progress or Silent(),
             device=device,
             blind=blind,
+            given=executor,
         )
         try:
             record = case.solve(command)
@@ -119,6 +123,7 @@ class Case:
     progress: Progress
     device: str
     blind: bool = False
+    given: Executor | None = None
 
     def solve(self, command: str = "") -> CureRecord:
         """Do the whole job and return what was found."""
@@ -144,7 +149,8 @@ class Case:
             ahead = outlook(withheld, before.diagnosis, rate, proving.cost / executor.workers)
             finished = True
         finally:
-            executor.close(now=not finished)
+            if self.given is None:
+                executor.close(now=not finished)
             self.progress.done()
         return self.recorded(before, found, study, ahead, command)
 
@@ -167,12 +173,13 @@ class Case:
     def executor(self, cost: float, *, searching: bool) -> Executor:
         """Choose where the runs are done, and check that the budget covers the least."""
         many = (self.budget.runs or 10 * self.seeds) if searching else 0
-        executor = executor_for(many + 2 * self.seeds, cost, device=self.device)
+        executor = self.given or executor_for(many + 2 * self.seeds, cost, device=self.device)
         least = (LEAST_SEARCH + 2 * self.seeds if searching else self.seeds) / executor.workers
         try:
             self.budget.require(cost * (1 + least))
         except BudgetTooSmall:
-            executor.close(now=True)
+            if self.given is None:
+                executor.close(now=True)
             raise
         self.budget.reserve(2 * self.seeds * cost / executor.workers)
         return executor

@@ -20,7 +20,7 @@ from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
-from fitwell.studies.standing import Standing
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -69,8 +69,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored; where a remedy
-    averages them, it is the averages that are evaluated and kept. A run whose loss
+    weights. The weights of the best epoch on validation are scored, which :class:`Standing` tells;
+    where a remedy averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -232,7 +232,7 @@ class _Course:
         self.model: nn.Module = self.treated.model
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
-        self.standing = Standing(higher_is_better=task.higher_is_better)
+        self.standing = standing_of(task)
         self.weights: dict[str, Tensor] = {}
         self.outputs: Tensor | None = None
 
