@@ -92,7 +92,7 @@ class Performance:
             if fitted.outputs is not None:
                 file = Path(self.weights) / outputs_name(job.arm, job.seed)
                 save_tensors({OUTPUTS: fitted.outputs}, file)
-        return with_test_rows(self.task(), fitted.run, fitted.model, device=self.device)
+        return with_test_rows(self.task(), fitted)
 
 
 def without_files(function: Any) -> Any:

@@ -306,7 +306,13 @@ def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
 
 @torch.no_grad()
 def chance(task: Task, split: Split) -> Score:
-    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+    """Return the score of the best constant prediction: the honest worst of a run that diverged."""
+    return scored(task, constant(task, split), split)
+
+
+@torch.no_grad()
+def constant(task: Task, split: Split) -> Tensor:
+    """Return the best constant prediction as outputs for the rows of a split.
 
     For classes it is the share of each in the training rows, for numbers their mean.
     """
@@ -314,12 +320,10 @@ def chance(task: Task, split: Split) -> Score:
     if targets.is_floating_point():
         centre = targets.mean(0)
         binary = bool(((targets == 0) | (targets == 1)).all())
-        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
-    else:
-        count = max(len(task.data.classes), int(targets.max()) + 1)
-        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
-        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return scored(task, outputs, split)
+        return (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    count = max(len(task.data.classes), int(targets.max()) + 1)
+    share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+    return share.clamp_min(1e-6).log().expand(len(split), count)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:
