@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import final
 
-from fitwell.records import RunRecord
+from fitwell.errors import NotApplicable
+from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies.allowance import Allowance
 from fitwell.studies.budget import Budget
 from fitwell.studies.device_table import table_for
@@ -21,7 +22,11 @@ from fitwell.studies.plan import Plan
 from fitwell.studies.programs import Programs
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.store import Memory, Store
+from fitwell.studies.training import check_serves
 from fitwell.tasks import Task
+
+FAILURES = (NotApplicable, RuntimeError, ValueError, TypeError)
+"""What a remedy that does not fit a network may raise while it is applied."""
 
 
 @final
@@ -58,6 +63,7 @@ class Bench:
         self._plan = Plan(Programs(task, device), table, executor.workers)
         self._pace = Pace(self._plan, executor.workers)
         self._seconds: list[float] = []
+        self._refusals: dict[tuple[str, ...], str | None] = {}
 
     @property
     def cost(self) -> float:
@@ -72,6 +78,17 @@ class Bench:
         """Say whether that many runs more fit into the search."""
         each = self.cost / self.executor.workers
         return self.budget is None or self.budget.has_room(runs, runs * each)
+
+    def refusal(self, recipe: Sequence[RemedySpec]) -> str | None:
+        """Say why a recipe cannot serve the network, or None if it can; asked once of each."""
+        key = tuple(map(str, recipe))
+        if key not in self._refusals:
+            try:
+                check_serves(self.task, recipe)
+                self._refusals[key] = None
+            except FAILURES as error:
+                self._refusals[key] = str(error).splitlines()[0]
+        return self._refusals[key]
 
     def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
         """Do jobs and return what each gave, in the order of the jobs.
