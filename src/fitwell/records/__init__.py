@@ -40,6 +40,7 @@ from fitwell.records.learning_curve import (
 from fitwell.records.network import LAYER_ROLES, TRANSPARENT, Anatomy, InputFact, Node, Role
 from fitwell.records.results import (
     ArmRecord,
+    Averaged,
     Contribution,
     CureRecord,
     Curves,
@@ -66,6 +67,7 @@ __all__ = [
     "Anatomy",
     "ArmRecord",
     "Augmented",
+    "Averaged",
     "BackTest",
     "Capacity",
     "Chain",

@@ -48,7 +48,8 @@ class RunRecord:
         seed: Seed of initial weights, data order and treatment.
         rate: Learning rate as a multiple of the task's own.
         epochs: Epochs trained.
-        best_epoch: Epoch with the best validation metric, from 0; its weights were scored.
+        best_epoch: Epoch with the lowest validation loss of those whose validation metric is the
+            best within its noise, from 0; its weights were scored.
         diverged: Whether the loss or the weights became non-finite.
         validation: Score on the validation rows at the best epoch.
         test: Score on the test rows at the best epoch; None where they were not read.
@@ -221,6 +222,26 @@ class Contribution:
 
 @final
 @dataclass(frozen=True)
+class Averaged:
+    """All networks of one arm of the proof as one: their outputs averaged, scored on test.
+
+    It is one score, without an interval, and no remedy: what it adds can be had on top of any.
+
+    Args:
+        arm: Name of the arm.
+        networks: How many networks were averaged; at least 2.
+        together: Score on test of the averaged outputs.
+        alone: Mean score on test of the same networks, each by itself.
+    """
+
+    arm: str
+    networks: int
+    together: Score
+    alone: Score
+
+
+@final
+@dataclass(frozen=True)
 class CureRecord:
     """Everything that ``cure`` found; reports and ``result.json`` are drawn from it.
 
@@ -241,6 +262,8 @@ class CureRecord:
         versions: Versions of the libraries that matter.
         learning_curve: What more rows would give; None where that was not measured, and then a
             note says why.
+        averaged: What averaging the networks of the proof gives, for the untreated arm and, if it
+            was proven, the cured one.
     """
 
     task: TaskRecord
@@ -258,6 +281,7 @@ class CureRecord:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     learning_curve: LearningCurve | None = None
+    averaged: tuple[Averaged, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -291,6 +315,7 @@ class CureRecord:
                 for c in self.contributions
             ],
             "learning_curve": self.learning_curve.to_dict() if self.learning_curve else None,
+            "ensemble": [asdict(averaged) for averaged in self.averaged],
             "runs": self.runs,
             "seconds": self.seconds,
             "notes": [*self.task.notes, *self.notes],

@@ -44,6 +44,7 @@ from fitwell.report.numbers import (
 )
 from fitwell.report.series import best_trials
 from fitwell.report.wording import (
+    averaged_sentence,
     cure_headline,
     curve_sentences,
     diagnosis_headline,
@@ -82,6 +83,7 @@ def cure_page(record: CureRecord) -> str:
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
         evidence=evidence_lines(task, arms),
+        averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
         curve=learning_figure(record.learning_curve) if record.learning_curve else None,
         outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),

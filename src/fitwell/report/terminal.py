@@ -22,6 +22,7 @@ from fitwell.report.tables import (
 )
 from fitwell.report.wording import (
     Headline,
+    averaged_sentence,
     cure_headline,
     curve_sentences,
     loss_sentence,
@@ -152,15 +153,21 @@ def _search(record: CureRecord) -> RenderableType:
 
 def _proof(record: CureRecord) -> RenderableType:
     if record.proof is None:
-        return Text("Nothing went into a proof.")
+        return Group(Text("Nothing went into a proof."), *_averaged(record))
     lines: list[RenderableType] = [arms_table(record.task, record.proof.arms)]
     if record.verdict is not None:
         lines.append(Text(loss_sentence(record.verdict), style="dim"))
         lines.extend(_evidence(record.proof))
+    lines.extend(_averaged(record))
     if record.recipe:
         lines.append(Text("The recipe:"))
         lines.extend(_recipe_lines(record))
     return Group(*lines)
+
+
+def _averaged(record: CureRecord) -> list[RenderableType]:
+    sentences = [averaged_sentence(averaged, record.task) for averaged in record.averaged]
+    return [Text(sentence, style="dim") for sentence in sentences]
 
 
 def _evidence(study: StudyRecord) -> list[Text]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -19,6 +19,9 @@ from fitwell.studies.row_scoring import with_test_rows
 from fitwell.studies.stacked import Unstackable, fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
 from fitwell.tasks import Task
+
+OUTPUTS = "outputs"
+"""Name of the outputs for the test rows, beside the weights."""
 
 
 @final
@@ -86,7 +89,15 @@ class Performance:
     def _kept(self, job: Job, fitted: Fitted) -> RunRecord:
         if self.weights and job.test:
             save_weights(fitted.model, Path(self.weights) / weights_name(job.arm, job.seed))
-        return with_test_rows(self.task(), fitted.run, fitted.model, device=self.device)
+            if fitted.outputs is not None:
+                file = Path(self.weights) / outputs_name(job.arm, job.seed)
+                save_tensors({OUTPUTS: fitted.outputs}, file)
+        return with_test_rows(self.task(), fitted)
+
+
+def without_files(function: Any) -> Any:
+    """Return what does a batch for a machine that has not this one's disk: it keeps no weights."""
+    return replace(function, weights=None) if isinstance(function, Performance) else function
 
 
 def weights_name(arm: str, seed: int) -> str:
@@ -94,10 +105,20 @@ def weights_name(arm: str, seed: int) -> str:
     return f"{arm}-{seed}.pt"
 
 
+def outputs_name(arm: str, seed: int) -> str:
+    """Return the name of the file that holds what the network of a run put out for test rows."""
+    return f"{arm}-{seed}-{OUTPUTS}.pt"
+
+
 def save_weights(model: torch.nn.Module, path: Path) -> None:
     """Write a state dict, whole or not at all, as tensors on the CPU."""
+    save_tensors(model.state_dict(), path)
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors by name, whole or not at all, on the CPU."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    state = {name: value.detach().cpu() for name, value in tensors.items()}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".weights.")
     os.close(handle)
     torch.save(state, temporary)

@@ -20,7 +20,7 @@ from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
-from fitwell.studies.standing import Standing
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -40,10 +40,18 @@ Observer: TypeAlias = Callable[[nn.Module, Optimizer], AbstractContextManager[Li
 @final
 @dataclass(frozen=True)
 class Fitted:
-    """A finished run, and its network with the weights of the best epoch, in evaluation mode."""
+    """A finished run, and its network with the weights of the best epoch, in evaluation mode.
+
+    Args:
+        run: The record.
+        model: The network.
+        outputs: What it put out for the test rows when it was scored on them; None where they
+            were not read, or there was no epoch to score.
+    """
 
     run: RunRecord
     model: nn.Module
+    outputs: Tensor | None = None
 
 
 def train(
@@ -61,8 +69,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored; where a remedy
-    averages them, it is the averages that are evaluated and kept. A run whose loss
+    weights. The weights of the best epoch on validation are scored, which :class:`Standing` tells;
+    where a remedy averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -100,7 +108,7 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
         parameters=sum(p.numel() for p in course.model.parameters()),
         took_effect=course.treated.effects(),
     )
-    return Fitted(run, course.model)
+    return Fitted(run, course.model, course.outputs)
 
 
 def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, ...]:
@@ -191,10 +199,21 @@ def without_test(task: Task) -> Task:
 
 @torch.no_grad()
 def evaluate(task: Task, model: nn.Module, split: Split) -> Score:
-    """Return metric and mean loss of a network in evaluation mode."""
-    model.eval()
-    outputs = torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+    """Return metric and mean loss of a network in evaluation mode; it is left in training mode."""
+    found = scored(task, predicted(model, split), split)
     model.train()
+    return found
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, split: Split) -> Tensor:
+    """Return what a network puts out for every row; it is left in evaluation mode."""
+    model.eval()
+    return torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+
+
+def scored(task: Task, outputs: Tensor, split: Split) -> Score:
+    """Return metric and mean loss of the outputs for the rows of a split."""
     return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
 
 
@@ -213,8 +232,9 @@ class _Course:
         self.model: nn.Module = self.treated.model
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
-        self.standing = Standing(higher_is_better=task.higher_is_better)
+        self.standing = standing_of(task)
         self.weights: dict[str, Tensor] = {}
+        self.outputs: Tensor | None = None
 
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""
@@ -273,9 +293,9 @@ class _Course:
             return chances(self.task, self.job)
         if not self.job.test:
             return best, None
-        test = evaluate(self.task, self.model, on_device(self.task.data.test, self.device))
-        self.model.eval()
-        return best, test
+        split = on_device(self.task.data.test, self.device)
+        self.outputs = predicted(self.model, split)
+        return best, scored(self.task, self.outputs, split)
 
 
 def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
@@ -286,7 +306,13 @@ def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
 
 @torch.no_grad()
 def chance(task: Task, split: Split) -> Score:
-    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+    """Return the score of the best constant prediction: the honest worst of a run that diverged."""
+    return scored(task, constant(task, split), split)
+
+
+@torch.no_grad()
+def constant(task: Task, split: Split) -> Tensor:
+    """Return the best constant prediction as outputs for the rows of a split.
 
     For classes it is the share of each in the training rows, for numbers their mean.
     """
@@ -294,12 +320,10 @@ def chance(task: Task, split: Split) -> Score:
     if targets.is_floating_point():
         centre = targets.mean(0)
         binary = bool(((targets == 0) | (targets == 1)).all())
-        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
-    else:
-        count = max(len(task.data.classes), int(targets.max()) + 1)
-        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
-        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+        return (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    count = max(len(task.data.classes), int(targets.max()) + 1)
+    share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+    return share.clamp_min(1e-6).log().expand(len(split), count)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:

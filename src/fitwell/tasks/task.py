@@ -16,7 +16,7 @@ from fitwell.records import TaskRecord
 from fitwell.tasks import checks
 from fitwell.tasks.arrays import Given
 from fitwell.tasks.data import Data, Kind
-from fitwell.tasks.losses import TensorPair, loss_of, named
+from fitwell.tasks.losses import TensorMean, TensorPair, loss_of, named
 from fitwell.tasks.metrics import Score, metric_of
 from fitwell.tasks.preparing import prepared
 from fitwell.tasks.stacked import StackedLoss, stacked_metric
@@ -140,9 +140,22 @@ class Task:
         return self._metric.higher_is_better
 
     @property
+    def scores_shares(self) -> bool:
+        """Whether the metric is a share of rows, in [0, 1], as accuracy is; False where unknown."""
+        return self._metric.of_classes is True
+
+    @property
     def chance_loss(self) -> float | None:
         """Loss of the best constant prediction of the training targets, or None if unknown."""
         return self._loss.of_chance(self.data.train.y)
+
+    @property
+    def average(self) -> TensorMean:
+        """How the outputs of several networks are averaged, (networks, rows, ...) -> (rows, ...).
+
+        Probabilities where the loss is of classes, else the outputs themselves.
+        """
+        return self._loss.average
 
     def loss_fn(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch, a scalar."""

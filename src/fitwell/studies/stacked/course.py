@@ -12,16 +12,16 @@ from fitwell.recipe import Treated
 from fitwell.recipe.stacked import StackedRecipe
 from fitwell.records import Score
 from fitwell.studies.job import Job
-from fitwell.studies.stacked.evaluation import scores_of
+from fitwell.studies.stacked.evaluation import outputs_of, scores_of
 from fitwell.studies.stacked.masks import Masks
 from fitwell.studies.stacked.objective import Objective
 from fitwell.studies.stacked.optimizers import StackedOptimizer
 from fitwell.studies.stacked.program import Program, stacked, state_of, trained_parameters
 from fitwell.studies.stacked.rows import Rows
 from fitwell.studies.stacked.storage import Slab
-from fitwell.studies.standing import Standing
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes
-from fitwell.studies.training import chances
+from fitwell.studies.training import chances, scored
 from fitwell.tasks import Task
 
 
@@ -49,8 +49,9 @@ class StackedCourse:
     ) -> None:
         self.task, self.jobs, self.program, self.rows = task, jobs, program, rows
         self.models = [each.model for each in treated]
-        self.standings = [Standing(higher_is_better=task.higher_is_better) for _ in jobs]
+        self.standings = [standing_of(task) for _ in jobs]
         self.effects: dict[int, tuple[str, ...]] = {}
+        self.outputs: dict[int, Tensor] = {}
         self._live = list(range(len(jobs)))
         self._stack(treated)
         self._best = {name: tensor.clone() for name, tensor in self._values.items()}
@@ -209,8 +210,11 @@ class StackedCourse:
         on_test: dict[int, Score] = {}
         if tested:
             self.program.bind({name: best[tested] for name, best in self._best.items()})
-            found = scores_of(self.program, self.task, self.rows.test, None, len(tested))
-            on_test = dict(zip(tested, found, strict=True))
+            test = self.rows.test
+            self.outputs = dict(
+                zip(tested, outputs_of(self.program, test.x, None, len(tested)), strict=True)
+            )
+            on_test = {run: scored(self.task, out, test) for run, out in self.outputs.items()}
         for run, (job, standing) in enumerate(zip(self.jobs, self.standings, strict=True)):
             if standing.best is None:
                 yield chances(self.task, job)

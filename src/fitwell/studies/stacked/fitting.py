@@ -59,5 +59,5 @@ def fit_stacked(task: Task, jobs: Sequence[Job], *, device: str = "cpu") -> list
             parameters=sum(p.numel() for p in model.parameters()),
             took_effect=course.effects[run],
         )
-        done[place] = Fitted(record, model)
+        done[place] = Fitted(record, model, course.outputs.get(run))
     return [fitted for fitted in done if fitted is not None]
