@@ -50,6 +50,7 @@ def test_the_smallest_number_that_gains_nearly_all_is_taken():
 def test_where_nothing_is_gained_runs_stay_alone():
     assert TABLE.points[1].most == 1
     assert TABLE.points[2].most == 1
+    assert TABLE.points[1].gain(2) == 1.0
 
 
 def test_gains_lie_on_a_line_between_those_measured():

@@ -85,7 +85,12 @@ class Point:
         return min(n for n, gain in self.gains.items() if gain >= ENOUGH * best and gain >= 1.0)
 
     def gain(self, count: int) -> float:
-        """Return the gain of a number of runs, between those measured on a line in doublings."""
+        """Return the gain of a number of runs, between those measured on a line in doublings.
+
+        It is 1 where runs are not stacked.
+        """
+        if not self.pays:
+            return 1.0
         known = sorted({1: 1.0, **self.gains}.items())
         for (few, low), (many, high) in pairwise(known):
             if few <= count <= many:
