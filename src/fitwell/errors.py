@@ -11,6 +11,7 @@
     ├── BudgetTooSmall      the time allowed does not cover the least that must be run
     ├── MissingExtra        an optional dependency is not installed
     ├── ScriptRefused       a script under watch needs what is not there
+    ├── WorkerLost      worker processes were killed again and again at the same run
     ├── TrainingStopped     a watch was told to stop at such a finding; a checkpoint is kept
     └── Interrupted         stopped by the user; what was finished is kept
 
@@ -60,6 +61,10 @@ class MissingExtra(FitwellError, ImportError):
 
 class ScriptRefused(FitwellError):
     """A script under watch needs what is not there: Keras, or TensorFlow itself."""
+
+
+class WorkerLost(FitwellError):
+    """Worker processes were killed again and again at the same run."""
 
 
 class Interrupted(FitwellError):

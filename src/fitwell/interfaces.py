@@ -177,7 +177,10 @@ class Plain(NamedTuple):
 
     Args:
         function: A module-level function of torch and the standard library alone; its first
-            arguments are those of the seam.
+            arguments are those of the seam. It may take an argument ``lead``, the number of leading
+            axes of every tensor that are those of runs: 0 by default, 1 for a stack, where doses
+            may be vectors and a seam of batches is given a sequence of generators. One that does
+            not is mapped over the runs.
         args: The keyword arguments that the remedy calls it with, as plain values.
         needs: Further functions and classes that it uses, to be printed before it.
     """
@@ -217,8 +220,9 @@ class Remedy(ABC):
     pure: what they are given is never changed. No remedy knows whether it serves a user's loop
     (:class:`fitwell.recipe.Treated`), a study, or the printed code.
 
-    Tensors may carry a leading axis of runs: per-run doses broadcast over it, so seams reduce over
-    named trailing axes and never assume a first one.
+    Many runs may train as one, on tensors with a leading axis of runs
+    (:class:`fitwell.recipe.StackedRecipe`). A remedy need do nothing for it; see ``doses``, and
+    :class:`Plain` for what makes it quick.
     """
 
     stage: ClassVar[Stage]
@@ -231,6 +235,11 @@ class Remedy(ABC):
     units_first: ClassVar[bool] = False
     """Whether the gradient seams are given tensors with the units on the first axis, whatever the
     layer: a transposed convolution has them on the second, and is handed over as a view."""
+
+    doses: ClassVar[tuple[str, ...]] = ()
+    """Names of the arguments in which runs that train as one stack may differ: numbers that are
+    handed to the functions of :meth:`plain` alone, as vectors over the runs, or used on the host.
+    With none, only runs of the very same remedy are stacked."""
 
     mixes: ClassVar[bool] = False
     """Whether ``on_batch`` returns :class:`Mixed` targets, which only ``Treated.loss`` can take."""
@@ -294,7 +303,10 @@ class Remedy(ABC):
         return False
 
     def plain(self) -> Mapping[str, Plain]:
-        """Return the function behind each seam but ``edit``, for ``Recipe.to_code`` to print."""
+        """Return the function behind each seam that acts, but ``edit``.
+
+        ``Recipe.to_code`` prints them, and stacks of runs call them.
+        """
         return {}
 
     @classmethod

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -8,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from fitwell.errors import WorkerLost
 from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import InProcess, Processes, executor_for
@@ -87,37 +90,143 @@ def test_a_closed_pool_leaves_no_process_and_no_file():
     pool = Processes(1)
     pool.share("something")
     pids = [pid for _, pid in pool.map(lambda job: os.getpid(), [0])]
-    shared = pool._shared
+    shared = pool._folder
     pool.close(now=True)
     assert not shared.exists()
     assert not any(_alive(pid) for pid in pids)
-
-
-def test_workers_end_when_their_parent_is_killed(tmp_path):
-    code = textwrap.dedent(
-        """
-        import os, sys, time
-        from fitwell.studies.executor import Processes
-        pool = Processes(1)
-        print(next(pool.map(lambda job: os.getpid(), [0]))[1], flush=True)
-        time.sleep(60)
-        """
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        worker = int(parent.stdout.readline())
-        assert _alive(worker)
-        parent.kill()
-    deadline = time.monotonic() + 10
-    while _alive(worker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not _alive(worker)
 
 
 def test_a_short_study_stays_in_the_process():
     assert isinstance(executor_for(10, 0.1), InProcess)
     assert isinstance(executor_for(1, 1000.0), InProcess)
     assert isinstance(executor_for(100, 10.0, device="cuda"), InProcess)
+
+
+def test_a_worker_that_is_killed_loses_one_job_that_is_done_again(processes, tmp_path):
+    def once_killed(job):
+        mark = tmp_path / f"seen-{job}"
+        if job == 2 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with (tmp_path / f"done-{job}").open("a") as file:
+            file.write("x")
+        return job * 10
+
+    found = dict(processes.map(once_killed, range(6)))
+    assert found == {job: job * 10 for job in range(6)}
+    assert [(tmp_path / f"done-{job}").read_text() for job in range(6)] == ["x"] * 6
+
+
+def test_a_job_that_kills_every_worker_is_one_clear_error(processes):
+    def deadly(batch):
+        if batch[0].seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [0]
+
+    batches = [(Job((), seed, arm="wide"),) for seed in range(3)]
+    with pytest.raises(WorkerLost, match="the run of 'wide' with seed 1") as caught:
+        list(processes.map(deadly, batches))
+    assert "\n" not in str(caught.value)
+    assert [n for _, n in processes.map(abs, [-3])] == [3]
+
+
+def test_workers_map_the_data_of_a_task_and_hold_no_copy(make_task, processes):
+    task = make_task()
+    large = torch.zeros(1 << 22)
+    task.make_model = lambda: large
+
+    def mapped_bytes(job):
+        share().make_model().sum()
+        lines = Path("/proc/self/smaps").read_text().splitlines()
+        at = next(n for n, line in enumerate(lines) if line.endswith(".bin"))
+        facts = dict(line.split(":", 1) for line in lines[at + 1 : at + 20] if ":" in line)
+        return int(facts["Anonymous"].split()[0]), int(facts["Rss"].split()[0])
+
+    share = processes.share(task)
+    for _, (copied, resident) in processes.map(mapped_bytes, range(2)):
+        assert copied == 0
+        assert resident >= large.numel() * 4 // 1024
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import os, sys, time
+    from fitwell.studies.executor import Processes
+    if __name__ == "__main__":
+        pool = Processes(2)
+        def work(job):
+            print(os.getpid(), flush=True)
+            time.sleep(600)
+        print(pool._folder, flush=True)
+        try:
+            list(pool.map(work, [0, 1]))
+        finally:
+            pool.close(now=True)
+    """
+)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_of_a_study_that_is_ended(ending, tmp_path):
+    script = tmp_path / "study.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        folder = Path(parent.stdout.readline().decode().strip())
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        assert folder.exists()
+        assert all(map(_alive, workers))
+        if ending is signal.SIGINT:  # as a terminal sends it: to everyone
+            os.killpg(parent.pid, ending)
+        else:
+            parent.send_signal(ending)
+        parent.wait(30)
+    _wait_until(lambda: not _members(parent.pid) and not folder.exists())
+    assert not _members(parent.pid)
+    assert not folder.exists()
+
+
+def test_ctrl_c_while_workers_start_leaves_nothing(tmp_path):
+    script = tmp_path / "study.py"
+    script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        _wait_until(lambda: len(_members(parent.pid)) >= 3)
+        os.killpg(parent.pid, signal.SIGINT)
+        parent.wait(30)
+    _wait_until(lambda: not _members(parent.pid))
+    assert not _members(parent.pid)
+
+
+def _wait_until(happened) -> None:
+    deadline = time.monotonic() + 20
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _members(session: int) -> list[int]:
+    """Return the living processes of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
 
 
 def _alive(pid: int) -> bool:

@@ -9,7 +9,8 @@ from typing import Any, final
 
 from fitwell import prescribe
 from fitwell.cure.more_data import Outlook, keep_room, outlook
-from fitwell.cure.outputs import WEIGHTS, recipe_sentence, versions, write_outputs
+from fitwell.cure.networks import WEIGHTS, averaged
+from fitwell.cure.outputs import recipe_sentence, versions, write_outputs
 from fitwell.cure.result import Cure
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
 from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
@@ -88,7 +89,7 @@ def cure(
         )
         try:
             record = case.solve(command)
-            model = write_outputs(folder, task, record, device=device)
+            model, ensemble = write_outputs(folder, task, record, device=device)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: what was finished is kept in {folder.path}. "
@@ -97,7 +98,7 @@ def cure(
         except (BadInput, BudgetTooSmall):
             folder.discard()
             raise
-    return Cure(record, model, folder.path)
+    return Cure(record, model, folder.path, ensemble)
 
 
 @final
@@ -207,6 +208,10 @@ class Case:
         tested = winner.recipe if winner else ()
         judged = study.arms[-1].verdict
         proven = judged is not None and judged.outcome == "helps"
+        together = [
+            averaged(self.folder.path, self.task, arm, device=self.device)
+            for arm in (study.arms if proven else study.arms[:1])
+        ]
         return CureRecord(
             task=study.task,
             diagnosis=before.diagnosis,
@@ -223,6 +228,7 @@ class Case:
             command=command,
             versions=versions(),
             learning_curve=ahead.curve,
+            averaged=tuple(one for one in together if one is not None),
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -57,10 +57,8 @@ class Tally:
     def saw_gradients(self, remedy: Remedy, before: Tensors, after: Tensors) -> None:
         """Note whether a remedy changed a gradient."""
         name = type(remedy).__name__
-        calls = self._calls[name] = self._calls.get(name, 0) + 1
-        if calls > _ALL_UNTIL and calls % _EVERY:
+        if not self.looks_at(name):
             return
-        self._looked[name] = self._looked.get(name, 0) + 1
         pairs = [(before[n], after[n]) for n in before if after[n] is not before[n]]
         if pairs:
             old, new = [a for a, _ in pairs], [b for _, b in pairs]
@@ -70,6 +68,18 @@ class Tally:
             changed = torch.stack([d.to(device) for d in distances]).sum() != 0
             fired = self._fired.setdefault(name, [torch.zeros_like(changed, dtype=torch.long)])
             fired[0] = fired[0] + changed.to(fired[0].device)
+
+    def looks_at(self, name: str) -> bool:
+        """Note a step, and say whether it is one to look at."""
+        calls = self._calls[name] = self._calls.get(name, 0) + 1
+        looks = calls <= _ALL_UNTIL or not calls % _EVERY
+        self._looked[name] = self._looked.get(name, 0) + looks
+        return looks
+
+    def of(self, validations: list[float], fired: Mapping[str, Tensor]) -> Tally:
+        """Return the same counts with those of one run of a stack."""
+        counts = {name: [count] for name, count in fired.items()}
+        return replace(self, validations=validations, _fired=counts)
 
     def fired(self, name: str) -> tuple[int, int]:
         """Return in how many steps a remedy changed a gradient, and how many were looked at."""

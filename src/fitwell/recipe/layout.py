@@ -40,18 +40,24 @@ class Layout:
         }
         return cls(surgery.weight_names(model), frozenset(transposed))
 
-    def shown(self, remedy: Remedy, tensors: Tensors) -> Tensors:
-        """Return tensors as a remedy wants them: those in its scope, as views."""
+    def shown(self, remedy: Remedy, tensors: Tensors, lead: int = 0) -> Tensors:
+        """Return tensors as a remedy wants them: those in its scope, as views.
+
+        Args:
+            remedy: Which wants them.
+            tensors: Parameters or gradients by name.
+            lead: Number of leading axes that are those of runs.
+        """
         if remedy.scope == "weights":
             tensors = {name: t for name, t in tensors.items() if name in self.weights}
-        return self._turned(remedy, tensors)
+        return self._turned(remedy, tensors, lead)
 
-    def back(self, remedy: Remedy, tensors: Tensors) -> Tensors:
+    def back(self, remedy: Remedy, tensors: Tensors, lead: int = 0) -> Tensors:
         """Return what a remedy made of :meth:`shown` tensors as the network holds them."""
-        return self._turned(remedy, tensors)
+        return self._turned(remedy, tensors, lead)
 
-    def _turned(self, remedy: Remedy, tensors: Tensors) -> Tensors:
+    def _turned(self, remedy: Remedy, tensors: Tensors, lead: int) -> Tensors:
         """Exchange the first two axes of what is transposed; twice is as before."""
         if not remedy.units_first or self.transposed.isdisjoint(tensors):
             return tensors
-        return turned(tensors, self.transposed)
+        return turned(tensors, self.transposed, lead)

@@ -85,9 +85,11 @@ def follow(model: nn.Module, path: str, name: str, new: nn.Module) -> None:
     put(model, place, nn.Sequential(OrderedDict([*before, (free, new), *after])))
 
 
-def turned(tensors: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
-    """Exchange the first two axes of the named tensors, as views; twice is as before."""
-    return {name: t.movedim(1, 0) if name in names else t for name, t in tensors.items()}
+def turned(
+    tensors: Mapping[str, Tensor], names: Collection[str], lead: int = 0
+) -> dict[str, Tensor]:
+    """Exchange the first two axes after the leading ones of the named tensors, as views."""
+    return {n: t.transpose(lead, lead + 1) if n in names else t for n, t in tensors.items()}
 
 
 def mixed_loss(loss_fn: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> Tensor:

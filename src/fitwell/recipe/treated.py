@@ -70,8 +70,8 @@ class Treated:
         self.recipe = recipe
         self.model = model
         self.changes = changes
-        self._anatomy = anatomy
-        self._seed = seed
+        self.anatomy = anatomy
+        self.seed = seed
         self._generators: dict[torch.device, Generator] = {}
         self._steps: list[Step] = []
         self._tally = Tally()
@@ -115,7 +115,7 @@ class Treated:
         """
         if not self.recipe.needs("on_loss") and not self.recipe.mixes:
             return loss_fn
-        return TreatedLoss(self.recipe, loss_fn, self._count_loss)
+        return TreatedLoss(self.recipe.on_loss, loss_fn, self._count_loss)
 
     def batch(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return the batch to train on; the same objects where there is nothing to do."""
@@ -125,7 +125,7 @@ class Treated:
         self._notice(self._tally.batches)
         device = x.device if isinstance(x, Tensor) else torch.device("cpu")
         if device not in self._generators:
-            self._generators[device] = Generator(device).manual_seed(self._seed)
+            self._generators[device] = Generator(device).manual_seed(self.seed)
         with torch.no_grad():
             return self.recipe.on_batch(x, y, self._generators[device])
 
@@ -221,7 +221,7 @@ class Treated:
         Those are the ones that only weights of exactly zero read, as L1 leaves them; see
         :func:`fitwell.recipe.inputs.unused_inputs`.
         """
-        return unused_inputs(self.model, self._anatomy)
+        return unused_inputs(self.model, self.anatomy)
 
     def range_test(
         self,
@@ -260,7 +260,7 @@ class Treated:
         devices = sorted({p.device.index or 0 for p in self.model.parameters() if p.is_cuda})
         with torch.random.fork_rng(devices=devices), torch.enable_grad():
             twin = Treated(
-                self.recipe, deepcopy(self.model), self.changes, self._anatomy, seed=self._seed
+                self.recipe, deepcopy(self.model), self.changes, self.anatomy, seed=self.seed
             )
             twin._warned = True
             return range_test(twin, batches, loss_fn, factory, low=low, high=high, steps=steps)
@@ -284,7 +284,7 @@ class Treated:
 
     def effects(self) -> tuple[str, ...]:
         """Say of each remedy what it was seen to do, as ``"ClipNorm fired in 12 of 40 steps"``."""
-        return sentences(self.recipe, self.model, self.changes, self._tally, self._anatomy)
+        return sentences(self.recipe, self.model, self.changes, self._tally, self.anatomy)
 
     def _count_loss(self) -> None:
         self._tally.losses += 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from fitwell.interfaces import Mixed
 from fitwell.recipe import printed
-
-if TYPE_CHECKING:
-    from fitwell.recipe.recipe import Recipe
 
 
 @final
@@ -22,15 +19,18 @@ class TreatedLoss:
     Targets of mixed rows are accepted in both.
 
     Args:
-        recipe: What changes it.
-        loss_fn: The mean loss of a batch.
+        on_loss: Changes a loss, given outputs and targets too.
+        loss_fn: The mean loss of a batch; of a stack, that of every run.
         count: Called with every training loss.
     """
 
     def __init__(
-        self, recipe: Recipe, loss_fn: Callable[[Any, Any], Tensor], count: Callable[[], None]
+        self,
+        on_loss: Callable[[Tensor, Any, Any], Tensor],
+        loss_fn: Callable[[Any, Any], Tensor],
+        count: Callable[[], None],
     ) -> None:
-        self._recipe, self._loss_fn, self._count = recipe, loss_fn, count
+        self._on_loss, self._loss_fn, self._count = on_loss, loss_fn, count
 
     def __call__(self, outputs: Any, targets: Any) -> Tensor:
         """Return the loss of a batch."""
@@ -43,4 +43,4 @@ class TreatedLoss:
         return loss_fn(outputs, targets)
 
     def _treated(self, outputs: Any, targets: Any) -> Tensor:
-        return self._recipe.on_loss(self._loss_fn(outputs, targets), outputs, targets)
+        return self._on_loss(self._loss_fn(outputs, targets), outputs, targets)

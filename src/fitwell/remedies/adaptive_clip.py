@@ -41,6 +41,7 @@ class AdaptiveClip(Remedy):
 
     stage: ClassVar[Stage] = Stage.CLIPPING
     units_first: ClassVar[bool] = True
+    doses: ClassVar[tuple[str, ...]] = ("max_ratio", "eps")
 
     max_ratio: float = 0.01
     eps: float = 1e-3

@@ -71,6 +71,7 @@ class Augment(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.BATCH
+    doses: ClassVar[tuple[str, ...]] = ("strength",)
 
     strength: float = 0.5
     kind: str = "auto"

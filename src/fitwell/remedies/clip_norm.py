@@ -37,6 +37,7 @@ class ClipNorm(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.CLIPPING
+    doses: ClassVar[tuple[str, ...]] = ("max_norm",)
 
     max_norm: float = 1.0
 

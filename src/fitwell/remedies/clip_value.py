@@ -34,6 +34,7 @@ class ClipValue(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.CLIPPING
+    doses: ClassVar[tuple[str, ...]] = ("max_value",)
 
     max_value: float = 0.5
 

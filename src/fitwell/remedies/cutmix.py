@@ -49,6 +49,7 @@ class CutMix(Remedy):
 
     stage: ClassVar[Stage] = Stage.BATCH
     mixes: ClassVar[bool] = True
+    doses: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: float = 1.0
     kind: str = "auto"

@@ -87,6 +87,7 @@ class Dropout(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.DROPOUT
+    doses: ClassVar[tuple[str, ...]] = ("rate",)
 
     rate: float = 0.5
     kind: str = "auto"

@@ -30,6 +30,7 @@ class EarlyStopping(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.STOPPING
+    doses: ClassVar[tuple[str, ...]] = ("patience", "min_delta")
 
     patience: int = 10
     min_delta: float = 0.0

@@ -42,6 +42,7 @@ class L1(Remedy):
 
     stage: ClassVar[Stage] = Stage.UPDATE
     scope: ClassVar[Literal["weights", "all"]] = "weights"
+    doses: ClassVar[tuple[str, ...]] = ("strength",)
 
     strength: float = 1e-4
 

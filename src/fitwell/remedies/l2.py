@@ -42,6 +42,7 @@ class L2(Remedy):
 
     stage: ClassVar[Stage] = Stage.GRADIENT
     scope: ClassVar[Literal["weights", "all"]] = "weights"
+    doses: ClassVar[tuple[str, ...]] = ("strength",)
 
     strength: float = 1e-2
     decoupled: bool = True

@@ -40,6 +40,7 @@ class LabelSmoothing(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.LOSS
+    doses: ClassVar[tuple[str, ...]] = ("amount",)
 
     amount: float = 0.1
 

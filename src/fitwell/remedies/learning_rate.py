@@ -42,6 +42,7 @@ class LearningRate(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.UPDATE
+    doses: ClassVar[tuple[str, ...]] = ("factor", "warmup", "schedule", "steps", "min_factor")
 
     factor: float = 1.0
     warmup: int = 100

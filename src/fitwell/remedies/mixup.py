@@ -40,6 +40,7 @@ class Mixup(Remedy):
 
     stage: ClassVar[Stage] = Stage.BATCH
     mixes: ClassVar[bool] = True
+    doses: ClassVar[tuple[str, ...]] = ("alpha",)
 
     alpha: float = 0.2
 

@@ -39,6 +39,7 @@ class PercentileClip(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.CLIPPING
+    doses: ClassVar[tuple[str, ...]] = ("percentile",)
 
     percentile: float = 10.0
     window: int = 1000

@@ -49,6 +49,7 @@ class WeightAverage(Remedy):
     """
 
     stage: ClassVar[Stage] = Stage.UPDATE
+    doses: ClassVar[tuple[str, ...]] = ("decay",)
 
     kind: str = "ema"
     decay: float = 0.999

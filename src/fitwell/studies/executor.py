@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import signal
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, final
 
-from fitwell.errors import require
+from fitwell.errors import WorkerLost, require
+from fitwell.studies.sharing import shared
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -27,6 +27,8 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
 }
+TRIES = 3
+"""How many workers may be killed at a job before it is given up."""
 SHORT = 12.0
 """Seconds of work that are not worth the start of worker processes (import of torch: 2 to 4 s)."""
 
@@ -79,8 +81,9 @@ class Processes:
     """Performs jobs in worker processes of one thread each.
 
     Workers start at the first job. They do not import the user's ``__main__``; values travel by
-    cloudpickle, shared ones once, through a file. A worker ends when this process is gone,
-    however it ended.
+    cloudpickle, large arrays of a shared one through files that all workers map. A worker ends
+    when this process is gone, however it ended. One that is killed costs the job that it was at,
+    which is done again by a new worker.
 
     Args:
         workers: Number of processes; by default one a core that this process may use.
@@ -88,51 +91,95 @@ class Processes:
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores()
-        self._pool: Any = None
-        self._shared = Path(tempfile.mkdtemp(prefix="fitwell-"))
-        self._count = 0
+        self._folder = Path(tempfile.mkdtemp(prefix="fitwell-"))
+        self._forget = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._pool = [_Worker(str(self._folder)) for _ in range(self.workers)]
 
     def share(self, value: Value) -> Callable[[], Value]:
-        """Write the value to a file that every worker reads once."""
-        self._count += 1
-        path = self._shared / f"{self._count}.pkl"
-        path.write_bytes(require("cloudpickle").dumps(value))
-        return _Shared(str(path))
+        """Write the value to files that every worker maps."""
+        return shared(value, self._folder)
 
     def map(
         self, function: Callable[[Job], Result], jobs: Iterable[Job]
     ) -> Iterator[tuple[Job, Result]]:
-        """Yield every job with its result, in order of completion."""
-        futures = require("concurrent.futures")
-        pool = self._started()
+        """Yield every job with its result, in order of completion.
+
+        Raises:
+            WorkerLost: If the workers that did a job were killed, three in a row.
+        """
+        wait = require("concurrent.futures").wait
         waiting = iter(jobs)
-        running = {pool.submit(function, job): job for job in islice(waiting, self.workers)}
+        running: dict[Any, tuple[_Worker, Job, int]] = {}
+
+        def begin(worker: _Worker, job: Job, tries: int) -> None:
+            running[worker.submit(function, job)] = worker, job, tries
+
         try:
+            for worker, job in zip(self._pool, waiting, strict=False):
+                begin(worker, job, 1)
             while running:
-                done, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+                done, _ = wait(running, return_when="FIRST_COMPLETED")
                 for future in done:
-                    job = running.pop(future)
+                    worker, job, tries = running.pop(future)
+                    if _was_killed(future):
+                        worker.end(now=True)
+                        if tries == TRIES:
+                            raise _lost(job)
+                        begin(worker, job, tries + 1)
+                        continue
                     for following in islice(waiting, 1):
-                        running[pool.submit(function, following)] = following
+                        begin(worker, following, 1)
                     yield job, future.result()
         finally:
-            for future in running:
-                future.cancel()
+            for worker, _, _ in running.values():
+                worker.end(now=True)
 
     def close(self, *, now: bool = False) -> None:
         """End the workers and remove what was shared with them."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, kill_workers=now)
-            self._pool = None
-        shutil.rmtree(self._shared, ignore_errors=True)
+        for worker in self._pool:
+            worker.end(now=now)
+        self._forget()
 
-    def _started(self) -> Any:
-        if self._pool is None:
+
+@final
+class _Worker:
+    """A process that does one job at a time; it starts at its first, and again after its end.
+
+    Each is a pool of its own, so that the death of one leaves the others at their work.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._process: Any = None
+
+    def submit(self, function: Callable[[Job], Result], job: Job) -> Any:
+        """Begin a job and return its future."""
+        if self._process is None:
             loky = require("joblib.externals.loky")
-            self._pool = loky.ProcessPoolExecutor(
-                self.workers, initializer=_begin_worker, initargs=(os.getpid(),), env=ONE_THREAD
+            self._process = loky.ProcessPoolExecutor(
+                1, initializer=_begin_worker, initargs=(os.getpid(), self._folder), env=ONE_THREAD
             )
-        return self._pool
+        return self._process.submit(function, job)
+
+    def end(self, *, now: bool) -> None:
+        """End the process: after its job, or at once."""
+        if self._process is not None:
+            self._process.shutdown(wait=True, kill_workers=now)
+            self._process = None
+
+
+def _was_killed(future: Any) -> bool:
+    broken = require("joblib.externals.loky.process_executor").BrokenProcessPool
+    return isinstance(future.exception(), broken)
+
+
+def _lost(job: object) -> WorkerLost:
+    named = ", ".join(map(str, job)) if isinstance(job, tuple) else str(job)
+    return WorkerLost(
+        f"{TRIES} worker processes in a row were killed, each of them at {named}: most likely it "
+        "needs more memory than there is. Make the network or the batch smaller, or free memory; "
+        "what was finished is kept."
+    )
 
 
 def cores() -> int:
@@ -152,24 +199,11 @@ def executor_for(runs: int, seconds_each: float, *, device: str = "cpu") -> Exec
     return Processes(min(cores(), runs))
 
 
-@final
-class _Shared:
-    """Gives the value in a pickle file, read once a process."""
+def _begin_worker(parent: int, folder: str) -> None:
+    """Leave Ctrl-C to the parent, use one thread, and end when the parent is gone.
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __call__(self) -> Any:
-        return _loaded(self.path)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: str) -> Any:
-    return pickle.loads(Path(path).read_bytes())  # noqa: S301  # written by this very program
-
-
-def _begin_worker(parent: int) -> None:
-    """Leave Ctrl-C to the parent, use one thread, and end when the parent is gone."""
+    What was shared then goes too: there is nobody else left to remove it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
@@ -179,6 +213,7 @@ def _begin_worker(parent: int) -> None:
     def watch_parent() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch_parent, daemon=True).start()

@@ -45,6 +45,10 @@ class Job:
             del values["share"]
         return json.dumps(values, sort_keys=True)
 
+    def __str__(self) -> str:
+        told = self.arm or " + ".join(map(str, self.recipe)) or "untreated"
+        return f"the run of {told!r} with seed {self.seed}"
+
 
 @final
 @dataclass(frozen=True)

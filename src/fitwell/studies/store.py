@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from fitwell.errors import OutputError, require
-from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.records import Curves, RemedySpec, RowScores, RunRecord, Score
 from fitwell.studies.job import Done, Job, Refusal
 
 STUDY = "fitwell"
@@ -124,6 +124,7 @@ def run_from_dict(data: Mapping[str, Any]) -> RunRecord:
             "test": Score(**values["test"]) if values["test"] else None,
             "curves": Curves(**curves),
             "took_effect": tuple(values["took_effect"]),
+            "test_rows": RowScores(**rows) if (rows := values.get("test_rows")) else None,
         }
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar, final
 
@@ -13,13 +14,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fitwell.errors import TaskError
+from fitwell.modules.ensemble import (
+    mean_of_log_odds,
+    mean_of_log_probabilities,
+    mean_of_logits,
+    mean_of_numbers,
+)
 
 Choice = TypeVar("Choice")
 TensorPair: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+TensorMean: TypeAlias = Callable[[Tensor], Tensor]
 
 Targets: TypeAlias = Literal["class", "binary", "number", "own"]
 """What a loss is given as targets: class numbers (long), zeros and ones (float), real numbers
 (float), or whatever a callable of the user's own takes."""
+
+_AVERAGES: Mapping[str, TensorMean] = MappingProxyType(
+    {
+        "cross_entropy": mean_of_logits,
+        "nll": mean_of_log_probabilities,
+        "bce_with_logits": mean_of_log_odds,
+    }
+)
 
 
 @final
@@ -32,16 +48,28 @@ class Loss:
         targets: What it takes as targets.
         function: The loss itself: outputs, targets -> scalar tensor.
         constant: The best constant output for these targets, where it is known.
+        of_rows: The same loss without the mean, where it is the plain mean over what is counted.
     """
 
     name: str
     targets: Targets
     function: TensorPair
     constant: Callable[[Tensor], Tensor] | None = None
+    of_rows: TensorPair | None = None
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss; float targets of another shape but equal size are reshaped."""
         return self.function(outputs, like(outputs, targets))
+
+    @property
+    def average(self) -> TensorMean:
+        """How outputs of several networks are averaged, (networks, rows, ...) -> (rows, ...).
+
+        As probabilities where the loss is of classes, else as the outputs that they are.
+        """
+        return (
+            mean_of_numbers if self.targets == "own" else _AVERAGES.get(self.name, mean_of_numbers)
+        )
 
     def of_chance(self, targets: Tensor) -> float | None:
         """Return the loss of the best constant prediction of ``targets``, or None if unknown."""
@@ -93,16 +121,25 @@ def _rows(targets: Tensor) -> Tensor:
     return targets.reshape(len(targets), -1)
 
 
+def _of_torch(
+    name: str,
+    targets: Targets,
+    function: Callable[..., Tensor],
+    constant: Callable[[Tensor], Tensor],
+) -> Loss:
+    return Loss(name, targets, function, constant, partial(function, reduction="none"))
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         loss.name: loss
         for loss in (
-            Loss("cross_entropy", "class", F.cross_entropy, _class_frequencies),
-            Loss("nll", "class", F.nll_loss, _class_frequencies),
-            Loss("bce_with_logits", "binary", F.binary_cross_entropy_with_logits, _log_odds),
-            Loss("mse", "number", F.mse_loss, _mean),
-            Loss("mae", "number", F.l1_loss, _median),
-            Loss("huber", "number", F.huber_loss, _huber_centre),
+            _of_torch("cross_entropy", "class", F.cross_entropy, _class_frequencies),
+            _of_torch("nll", "class", F.nll_loss, _class_frequencies),
+            _of_torch("bce_with_logits", "binary", F.binary_cross_entropy_with_logits, _log_odds),
+            _of_torch("mse", "number", F.mse_loss, _mean),
+            _of_torch("mae", "number", F.l1_loss, _median),
+            _of_torch("huber", "number", F.huber_loss, _huber_centre),
         )
     }
 )
@@ -143,7 +180,9 @@ def loss_of(given: str | TensorPair) -> Loss:
     if isinstance(given, nn.Module) and type(given) in _MODULES:
         known = LOSSES[_MODULES[type(given)]]
         plain = _settings(given) == _settings(type(given)())
-        return Loss(known.name, known.targets, given, known.constant if plain else None)
+        if not plain:
+            return Loss(known.name, known.targets, given)
+        return replace(known, function=given)
     return Loss(getattr(given, "__name__", type(given).__name__), "own", given)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -14,7 +13,8 @@ from torch import Tensor
 from fitwell.errors import TaskError
 from fitwell.tasks.losses import like, named
 
-Score: TypeAlias = Callable[[Tensor, Tensor], "float | Tensor"]
+Score: TypeAlias = Callable[[Tensor, Tensor], Any]
+"""Outputs, targets -> a number, or a tensor of one."""
 
 
 @final
@@ -27,88 +27,98 @@ class Metric:
         function: Outputs, targets -> number.
         higher_is_better: Which way it points.
         of_classes: Whether it scores classes; False for numbers, None for a user's own.
+        stacks: Whether the function takes outputs and targets of many runs (runs, rows, ...), and
+            returns a score for each in double precision.
     """
 
     name: str
     function: Score
     higher_is_better: bool
     of_classes: bool | None
+    stacks: bool = False
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """Return the score as a number."""
-        return float(self.function(outputs, like(outputs, targets)))
+        targets = like(outputs, targets)
+        if self.stacks:
+            return float(self.function(outputs[None], targets[None]))
+        return float(self.function(outputs, targets))
 
 
 def _decided(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Predicted and true classes, flat; float targets are zeros and ones scored by logits."""
+    """Predicted and true classes (runs, rows); float targets are zeros and ones, outputs logits."""
     if targets.is_floating_point():
-        return (outputs > 0).long().flatten(), targets.round().long().flatten()
-    return outputs.argmax(1).flatten(), targets.flatten()
+        return (outputs > 0).long().flatten(1), targets.round().long().flatten(1)
+    return outputs.argmax(2).flatten(1), targets.flatten(1)
 
 
-def accuracy(outputs: Tensor, targets: Tensor) -> float:
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Share of rows whose class is predicted, in [0, 1]."""
     predicted, true = _decided(outputs, targets)
-    return float((predicted == true).double().mean())
+    return (predicted == true).sum(1).double() / true.shape[1]
 
 
-def balanced_accuracy(outputs: Tensor, targets: Tensor) -> float:
+def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes present of the share of their rows predicted, in [0, 1]."""
     predicted, true = _decided(outputs, targets)
-    hits = [(predicted[true == c] == c).double().mean() for c in torch.unique(true)]
-    return float(torch.stack(hits).mean())
+    shares = []
+    for c in torch.unique(true):
+        there = true == c
+        shares.append((there & (predicted == c)).sum(1).double() / there.sum(1))
+    return torch.stack(shares, 1).nanmean(1)
 
 
-def macro_f1(outputs: Tensor, targets: Tensor) -> float:
+def macro_f1(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes present or predicted of their F1 score, in [0, 1]."""
     predicted, true = _decided(outputs, targets)
     scores = []
     for c in torch.unique(torch.cat([predicted, true])):
-        both = ((predicted == c) & (true == c)).sum().double()
-        scores.append(2 * both / ((predicted == c).sum() + (true == c).sum()))
-    return float(torch.stack(scores).mean())
+        there, claimed = true == c, predicted == c
+        both = (there & claimed).sum(1).double()
+        scores.append(2 * both / (there.sum(1) + claimed.sum(1)))
+    return torch.stack(scores, 1).nanmean(1)
 
 
-def r2(outputs: Tensor, targets: Tensor) -> float:
+def r2(outputs: Tensor, targets: Tensor) -> Tensor:
     """Share of the targets' variance that is explained, averaged over outputs; at most 1."""
     outputs, targets = _columns(outputs), _columns(targets)
-    residual = (targets - outputs).square().sum(0)
-    total = (targets - targets.mean(0)).square().sum(0)
+    residual = (targets - outputs).square().sum(1)
+    total = (targets - targets.mean(1, keepdim=True)).square().sum(1)
     constant = torch.where(residual == 0, 1.0, 0.0).double()
-    return float(torch.where(total > 0, 1 - residual / total.clamp(min=1e-300), constant).mean())
+    return torch.where(total > 0, 1 - residual / total.clamp(min=1e-300), constant).mean(1)
 
 
-def mae(outputs: Tensor, targets: Tensor) -> float:
+def mae(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean absolute error."""
-    return float((_columns(outputs) - _columns(targets)).abs().mean())
+    return (_columns(outputs) - _columns(targets)).abs().mean((1, 2))
 
 
-def mse(outputs: Tensor, targets: Tensor) -> float:
+def mse(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error."""
-    return float((_columns(outputs) - _columns(targets)).square().mean())
+    return (_columns(outputs) - _columns(targets)).square().mean((1, 2))
 
 
-def rmse(outputs: Tensor, targets: Tensor) -> float:
+def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
     """Square root of the mean squared error."""
-    return math.sqrt(mse(outputs, targets))
+    return mse(outputs, targets).sqrt()
 
 
 def _columns(values: Tensor) -> Tensor:
-    """As (rows, outputs), in double precision."""
-    return values.double().reshape(len(values), -1)
+    """As (runs, rows, outputs), in double precision."""
+    return values.double().reshape(*values.shape[:2], -1)
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            Metric("accuracy", accuracy, True, True),
-            Metric("balanced_accuracy", balanced_accuracy, True, True),
-            Metric("macro_f1", macro_f1, True, True),
-            Metric("r2", r2, True, False),
-            Metric("mae", mae, False, False),
-            Metric("mse", mse, False, False),
-            Metric("rmse", rmse, False, False),
+            Metric("accuracy", accuracy, True, True, stacks=True),
+            Metric("balanced_accuracy", balanced_accuracy, True, True, stacks=True),
+            Metric("macro_f1", macro_f1, True, True, stacks=True),
+            Metric("r2", r2, True, False, stacks=True),
+            Metric("mae", mae, False, False, stacks=True),
+            Metric("mse", mse, False, False, stacks=True),
+            Metric("rmse", rmse, False, False, stacks=True),
         )
     }
 )

@@ -15,9 +15,10 @@ from fitwell.records import TaskRecord
 from fitwell.tasks import checks
 from fitwell.tasks.arrays import Given
 from fitwell.tasks.data import Data, Kind
-from fitwell.tasks.losses import TensorPair, loss_of, named
+from fitwell.tasks.losses import TensorMean, TensorPair, loss_of, named
 from fitwell.tasks.metrics import Score, metric_of
 from fitwell.tasks.preparing import prepared
+from fitwell.tasks.stacked import StackedLoss, stacked_metric
 
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -84,6 +85,7 @@ class Task:
     ) -> None:
         checks.settings(name, make_model, batch_size, epochs)
         self._loss = loss_of(loss)
+        self._stacked_loss = StackedLoss(self._loss)
         self._metric = metric_of(metric, higher_is_better)
         self._make_optimizer = _optimizer_of(optimizer)
         self._given: tuple[Given | Data, Given | None, Given | None] = (train, validation, test)
@@ -141,16 +143,43 @@ class Task:
         """Loss of the best constant prediction of the training targets, or None if unknown."""
         return self._loss.of_chance(self.data.train.y)
 
+    @property
+    def average(self) -> TensorMean:
+        """How the outputs of several networks are averaged, (networks, rows, ...) -> (rows, ...).
+
+        Probabilities where the loss is of classes, else the outputs themselves.
+        """
+        return self._loss.average
+
     def loss_fn(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch, a scalar."""
         return self._loss(outputs, targets)
 
     def metric_fn(self, outputs: Tensor, targets: Tensor) -> float:
         """Return the metric over all rows of a split, numbers in the unit of the raw table."""
+        return self._metric(*self._restored(outputs, targets))
+
+    def stacked_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of every run (runs,), as :meth:`loss_fn` gives it.
+
+        Args:
+            outputs: Outputs of many runs (runs, rows, ...).
+            targets: Targets of all runs (runs, rows, ...); those that they share are given by
+                ``targets.expand(runs, *targets.shape)``, which copies nothing.
+        """
+        return self._stacked_loss(outputs, targets)
+
+    def stacked_metric(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the metric of every run (runs,) in double, as :meth:`metric_fn` gives it.
+
+        Arguments are as for :meth:`stacked_loss`.
+        """
+        return stacked_metric(self._metric, *self._restored(outputs, targets))
+
+    def _restored(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Return numbers in the unit of the raw table."""
         preprocess = self.data.preprocess
-        if preprocess is not None:
-            outputs, targets = preprocess.restored(outputs), preprocess.restored(targets)
-        return self._metric(outputs, targets)
+        return numbers if preprocess is None else tuple(map(preprocess.restored, numbers))
 
     def make_optimizer(self, params: Iterable[nn.Parameter], rate: float = 1.0) -> Optimizer:
         """Return the task's optimizer over ``params``.
