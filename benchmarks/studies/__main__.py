@@ -8,7 +8,6 @@ import platform
 from collections.abc import Sequence
 
 import torch
-
 from benchmarks.studies import users
 from benchmarks.studies.grounds import GROUNDS
 

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.studies import loops
 from benchmarks.studies.grounds import GROUNDS, Ground
 from benchmarks.studies.measuring import Arm, figure, others, ratio, take_turns
+
 from fitwell.studies.bench import Bench
 from fitwell.studies.executor import Processes
 from fitwell.studies.job import Job, Refusal

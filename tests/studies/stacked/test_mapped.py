@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import torch
-from tests.studies.stacked.conftest import compare, exact_task, jobs_of
+from tests.studies.stacked.conftest import TOLERANCE, assert_same, compare, exact_task, jobs_of
 from torch import Tensor, nn
 
 from fitwell.records import RemedySpec
 from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable
+from fitwell.studies.training import fit
 
 
 class Residual(nn.Module):
@@ -43,6 +44,16 @@ class Images(nn.Module):
 
 def test_a_network_with_shortcuts_trains_as_alone():
     compare(exact_task(Residual), jobs_of())
+
+
+def test_convolutions_are_refused_on_a_cpu_where_they_are_slower_together():
+    assert "convolutions" in refusal(Images, shape=(1, 4, 6))
+
+
+def test_convolutions_that_are_stacked_all_the_same_train_as_alone():
+    task = exact_task(Images, shape=(1, 4, 6))
+    alone = [fit(task, job) for job in jobs_of()]
+    assert_same(fit_stacked(task, jobs_of()), alone, TOLERANCE)
 
 
 def test_remedies_act_in_it_as_alone():
