@@ -44,6 +44,7 @@ def cure(
     out: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    executor: Executor | None = None,
     device: str = "cpu",
     command: str = "",
 ) -> Cure:
@@ -61,6 +62,8 @@ def cure(
             unfinished one of the same task and options is resumed.
         overwrite: Whether an ``out`` that holds another or a finished cure is replaced.
         progress: Told what goes on.
+        executor: Where the runs are done, and left open; by default here if they are short, else
+            in one process a core.
         device: Where to train.
         command: The command to print in the report.
 
@@ -86,6 +89,7 @@ def cure(
             seeds=seeds,
             progress=progress or Silent(),
             device=device,
+            given=executor,
         )
         try:
             record = case.solve(command)
@@ -113,6 +117,7 @@ class Case:
     seeds: int
     progress: Progress
     device: str
+    given: Executor | None = None
 
     def solve(self, command: str = "") -> CureRecord:
         """Do the whole job and return what was found."""
@@ -138,7 +143,8 @@ class Case:
             ahead = outlook(blind, before.diagnosis, rate, proving.cost / executor.workers)
             finished = True
         finally:
-            executor.close(now=not finished)
+            if self.given is None:
+                executor.close(now=not finished)
             self.progress.done()
         return self.recorded(before, found, study, ahead, command)
 
@@ -161,12 +167,13 @@ class Case:
     def executor(self, cost: float, *, searching: bool) -> Executor:
         """Choose where the runs are done, and check that the budget covers the least."""
         many = (self.budget.runs or 10 * self.seeds) if searching else 0
-        executor = executor_for(many + 2 * self.seeds, cost, device=self.device)
+        executor = self.given or executor_for(many + 2 * self.seeds, cost, device=self.device)
         least = (LEAST_SEARCH + 2 * self.seeds if searching else self.seeds) / executor.workers
         try:
             self.budget.require(cost * (1 + least))
         except BudgetTooSmall:
-            executor.close(now=True)
+            if self.given is None:
+                executor.close(now=True)
             raise
         self.budget.reserve(2 * self.seeds * cost / executor.workers)
         return executor

@@ -22,7 +22,7 @@ from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
 from fitwell.studies.memory_format import laid_out, memory_format_of, turn
 from fitwell.studies.pooling import pooling_first
-from fitwell.studies.standing import Standing
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -71,8 +71,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored; where a remedy
-    averages them, it is the averages that are evaluated and kept. A run whose loss
+    weights. The weights of the best epoch on validation are scored, which :class:`Standing` tells;
+    where a remedy averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -240,7 +240,7 @@ class _Course:
         self.subset = _seen(self.train, len(self.validation))
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
-        self.standing = Standing(higher_is_better=task.higher_is_better)
+        self.standing = standing_of(task)
         self.weights: dict[str, Tensor] = {}
         self.outputs: Tensor | None = None
 
@@ -315,7 +315,13 @@ def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
 
 @torch.no_grad()
 def chance(task: Task, split: Split) -> Score:
-    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+    """Return the score of the best constant prediction: the honest worst of a run that diverged."""
+    return scored(task, constant(task, split), split)
+
+
+@torch.no_grad()
+def constant(task: Task, split: Split) -> Tensor:
+    """Return the best constant prediction as outputs for the rows of a split.
 
     For classes it is the share of each in the training rows, for numbers their mean.
     """
@@ -323,12 +329,10 @@ def chance(task: Task, split: Split) -> Score:
     if targets.is_floating_point():
         centre = targets.mean(0)
         binary = bool(((targets == 0) | (targets == 1)).all())
-        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
-    else:
-        count = max(len(task.data.classes), int(targets.max()) + 1)
-        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
-        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return scored(task, outputs, split)
+        return (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    count = max(len(task.data.classes), int(targets.max()) + 1)
+    share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+    return share.clamp_min(1e-6).log().expand(len(split), count)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:

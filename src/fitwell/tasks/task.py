@@ -139,6 +139,11 @@ class Task:
         return self._metric.higher_is_better
 
     @property
+    def scores_shares(self) -> bool:
+        """Whether the metric is a share of rows, in [0, 1], as accuracy is; False where unknown."""
+        return self._metric.of_classes is True
+
+    @property
     def chance_loss(self) -> float | None:
         """Loss of the best constant prediction of the training targets, or None if unknown."""
         return self._loss.of_chance(self.data.train.y)

@@ -30,12 +30,13 @@ from fitwell.tasks import Task
 TRIAL_ROWS = 6
 """Rows of the batch on which a mapped network is compared with the network itself."""
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _FAILURES = (
     *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
     *(NotImplementedError, Unstackable),
 )
 """What a network raises that cannot be mapped over runs."""
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _verdicts: WeakKeyDictionary[Task, dict[tuple[Hashable, str], str | None]] = WeakKeyDictionary()
 """What was found out in this process; it depends on task and structure alone."""
@@ -71,27 +72,27 @@ def _tried(task: Task, job: Job, device: str) -> str | None:
                 for seed in (job.seed, job.seed + 1)
             ]
             optimizer = task.make_optimizer(treated[0].model.parameters())
-            slower = slower_together(treated[0].model, device)
-            return slower or refused(optimizer) or refused_network(treated, x)
+            return (
+                refused(optimizer)
+                or _loses(treated[0].model, device)
+                or refused_network(treated, x)
+            )
     except _FAILURES as error:
         return _first_line(error)
     except FitwellError as error:
         return f"it cannot be treated: {_first_line(error)}"
 
 
+def _loses(model: nn.Module, device: str) -> str | None:
+    """Say why runs of a network would be slower together."""
+    if device == "cpu" and any(isinstance(m, _CONVOLUTIONS) for m in model.modules()):
+        return "on a CPU, convolutions of many runs take longer together than one after the other"
+    return None
+
+
 def program_for(model: nn.Module, example: Tensor) -> Program:
     """Return how networks like this one are worked through."""
     return chain_of(model, example) or Mapped(model)
-
-
-def slower_together(model: nn.Module, device: str) -> str | None:
-    """Say why networks are trained sooner one after the other, or None if they are not.
-
-    Mapped over runs, convolutions become grouped ones, for which a CPU takes three times as long.
-    """
-    if device == "cpu" and any(isinstance(module, _CONVOLUTIONS) for module in model.modules()):
-        return "convolutions are slower together on a CPU"
-    return None
 
 
 def refused_network(treated: list[Treated], x: Tensor) -> str | None:
