@@ -173,7 +173,7 @@ class Breaking:
     def done(self): ...
 
 
-@pytest.mark.parametrize("after", [5, 23])
+@pytest.mark.parametrize("after", [5, 19])
 def test_an_interrupted_cure_resumes_to_the_same_result_without_redoing_runs(
     cured, tmp_path, monkeypatch, after
 ):
