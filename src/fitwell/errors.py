@@ -11,7 +11,8 @@
     ├── BudgetTooSmall      the time allowed does not cover the least that must be run
     ├── MissingExtra        an optional dependency is not installed
     ├── ScriptRefused       a script under watch needs what is not there
-    ├── WorkerLost      worker processes were killed again and again at the same run
+    ├── WorkerLost          worker processes were killed again and again at the same run
+    ├── RunFailed           a run raised an error in another process
     ├── TrainingStopped     a watch was told to stop at such a finding; a checkpoint is kept
     └── Interrupted         stopped by the user; what was finished is kept
 
@@ -65,6 +66,10 @@ class ScriptRefused(FitwellError):
 
 class WorkerLost(FitwellError):
     """Worker processes were killed again and again at the same run."""
+
+
+class RunFailed(FitwellError):
+    """A run raised an error in another process; further lines are its traceback."""
 
 
 class Interrupted(FitwellError):

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from fitwell.errors import OutputError
-from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.records import Curves, RemedySpec, RowScores, RunRecord, Score
 from fitwell.studies.job import Job, Refusal
 from fitwell.studies.store import Memory, Store
 
@@ -24,6 +24,7 @@ RUN = RunRecord(
     parameters=10,
     curves=Curves((1.0, 0.5), (1.0, 0.25), (0.5, 1.0), (0.5, 0.9)),
     took_effect=("Dropout has 2 layers that drop in training",),
+    test_rows=RowScores.of((1.0, 0.0), (0.25, 0.75)),
 )
 
 

@@ -105,7 +105,7 @@ def test_a_task_that_cannot_be_trained_on_is_refused_first(make_task):
 
 def test_the_table_tells_every_arm(task):
     lines = str(compare(task, ARMS, seeds=2)).splitlines()
-    assert [line.split()[0] for line in lines] == ["arm", "untreated", "dropout", "norm"]
+    assert [line.split()[0] for line in lines[:4]] == ["arm", "untreated", "dropout", "norm"]
 
 
 def test_data_has_what_the_table_has(task):
@@ -117,3 +117,19 @@ def test_a_study_of_the_untreated_arm_alone_has_no_verdict(task):
     record = prove(Bench(task, InProcess()), [Arm("untreated")], range(2))
     assert len(record.arms) == 1
     assert record.arms[0].verdict is None
+
+
+def test_below_the_table_stands_what_could_not_have_been_seen(task):
+    study = compare(task, ARMS, seeds=4)
+    unproven = [name for name, said in study.verdicts.items() if said.outcome == "no evidence"]
+    assert unproven
+    for name in unproven:
+        assert f"{name}: an effect under " in study.table()
+    assert " could not have been seen with 4 seeds (80 % power)." in study.table()
+
+
+def test_what_holds_on_other_rows_is_in_the_data(task):
+    arms = compare(task, ARMS, seeds=3).to_dict()["arms"]
+    reach = arms[1]["verdict"]["other_rows"]
+    assert reach["mean"] == pytest.approx(arms[1]["verdict"]["effect"]["mean"], abs=1e-6)
+    assert reach["low"] < reach["mean"] < reach["high"]

@@ -20,9 +20,11 @@ from fitwell.cli.failures import exit_code
 from fitwell.cli.limits import FailOn
 from fitwell.cli.output import show, writable, write_json, write_text
 from fitwell.cli.patching import patch
+from fitwell.cli.places import On, StorageOf, StudyOf, place
 from fitwell.cli.progress import TerminalProgress
 from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
+from fitwell.cli.working import worker
 from fitwell.records import study_to_dict
 
 DEFAULT_BUDGET = "2min"
@@ -117,6 +119,9 @@ def cure(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what the output folder holds.")
     ] = False,
+    on: On = None,
+    storage: StorageOf = None,
+    study: StudyOf = None,
     target: Column = None,
     kind: KindOf = None,
     group: Group = None,
@@ -134,7 +139,10 @@ def cure(
     if budget is None and runs is None:
         budget = DEFAULT_BUDGET
     again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
-    with TerminalProgress() as progress:
+    with (
+        TerminalProgress() as progress,
+        place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
+    ):
         found = find_cure(
             loaded,
             command=_spelled("cure", task, **again, group=group, time=time),
@@ -144,6 +152,7 @@ def cure(
             out=out,
             overwrite=overwrite,
             progress=progress,
+            executor=executor,
         )
     show(cure_story(found.record))
     write_json(json, found.record.to_dict())
@@ -207,6 +216,9 @@ def compare(
     tune_rate: Annotated[
         bool, typer.Option("--tune-rate", help="Tune a learning rate for every arm.")
     ] = False,
+    on: On = None,
+    storage: StorageOf = None,
+    study: StudyOf = None,
     target: Column = None,
     kind: KindOf = None,
     group: Group = None,
@@ -224,12 +236,17 @@ def compare(
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import compare as run_arms
 
-    with TerminalProgress() as progress:
-        study = run_arms(loaded, arms, seeds, tune_rate=tune_rate, progress=progress)
-    show(study_story(study.record))
-    write_json(json, study_to_dict(study.record))
+    with (
+        TerminalProgress() as progress,
+        place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
+    ):
+        found = run_arms(
+            loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
+        )
+    show(study_story(found.record))
+    write_json(json, study_to_dict(found.record))
     if report is not None:
-        write_text(report, study_page(study.record))
+        write_text(report, study_page(found.record))
 
 
 @app.command()
@@ -254,6 +271,7 @@ def tasks(json: Json = None) -> None:
 
 
 app.command()(patch)
+app.command()(worker)
 app.command(context_settings=CONTEXT)(watch)
 
 

@@ -6,30 +6,29 @@ import io
 import json
 import platform
 import shutil
-import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from fitwell.cure.networks import WEIGHTS, ensemble, network
 from fitwell.cure.source import treated_source
-from fitwell.recipe import ConflictWarning, Recipe
+from fitwell.modules.ensemble import Ensemble
+from fitwell.recipe import Recipe
 from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.html import cure_page
 from fitwell.studies.folder import RESULT, Folder
-from fitwell.studies.job import Job
-from fitwell.studies.performing import weights_name
-from fitwell.studies.training import EXAMPLE_ROWS, fit, reproducible
 from fitwell.tasks import Task
 
-WEIGHTS = "weights"
-"""Folder of the weights of every proven run, until the best is chosen."""
 
-
-def write_outputs(folder: Folder, task: Task, record: CureRecord, *, device: str) -> nn.Module:
+def write_outputs(
+    folder: Folder, task: Task, record: CureRecord, *, device: str
+) -> tuple[nn.Module, Ensemble | None]:
     """Write everything that a cure leaves behind, and return the network that it kept.
+
+    Returns:
+        The network, and all of its arm as one where that is better on validation.
 
     Raises:
         OutputError: If a file cannot be written.
@@ -38,19 +37,33 @@ def write_outputs(folder: Folder, task: Task, record: CureRecord, *, device: str
     run = best_of(kept.runs, higher_is_better=task.higher_is_better)
     recipe = Recipe(*kept.recipe)
     model = network(folder.path, task, kept, run, device=device)
-    state = io.BytesIO()
-    torch.save(model.state_dict(), state)
-    folder.write("model.pt", state.getvalue())
+    together = ensemble(folder.path, task, kept, device=device)
+    folder.write("model.pt", _state(model))
+    if together is not None:
+        folder.write("ensemble.pt", _state(together))
     folder.write("recipe.json", recipe.to_json() + "\n")
     preprocess = task.data.preprocess
     if preprocess is not None:
         folder.write("preprocess.json", json.dumps(preprocess.to_dict(), indent=2) + "\n")
-    source = treated_source(task, recipe, seed=run.seed, folder=folder.path)
+    source = treated_source(
+        task,
+        recipe,
+        seed=run.seed,
+        folder=folder.path,
+        networks=len(together.networks) if together is not None else 0,
+    )
     folder.write("treated.py", source)
     folder.write("report.html", cure_page(record))
     folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
     shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
-    return model
+    return model, together
+
+
+def _state(model: nn.Module) -> bytes:
+    """Return a state dict as the content of a file."""
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    return file.getvalue()
 
 
 def kept_arm(record: CureRecord) -> ArmRecord:
@@ -65,26 +78,6 @@ def best_of(runs: Sequence[RunRecord], *, higher_is_better: bool) -> RunRecord:
     """Return the run with the best score on validation; test scores choose nothing."""
     sign = 1.0 if higher_is_better else -1.0
     return max(runs, key=lambda run: (sign * run.validation.metric, -run.validation.loss))
-
-
-def network(folder: Path, task: Task, arm: ArmRecord, run: RunRecord, *, device: str) -> nn.Module:
-    """Return the network of a run with its weights, in evaluation mode, on the CPU."""
-    file = folder / WEIGHTS / weights_name(run.arm, run.seed)
-    if not file.exists():  # lost with an earlier process: the same run gives the same weights
-        return fit(task, Job(arm.recipe, run.seed, run.rate), device=device).model.cpu()
-    with reproducible(run.seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConflictWarning)
-        rows = task.data.train.x
-        treated = Recipe(*arm.recipe).apply(
-            task.make_model(),
-            example_input=rows[:EXAMPLE_ROWS],
-            make_model=task.make_model,
-            data=rows,
-            seed=run.seed,
-        )
-        model = treated.model
-    model.load_state_dict(torch.load(file, weights_only=True))
-    return model.eval()
 
 
 def versions() -> dict[str, str]:

@@ -23,11 +23,15 @@ class Cure:
         record: Everything that was found, as plain data.
         model: The proven network, in evaluation mode; the untreated one if nothing was proven.
         out: Folder where the files are.
+        ensemble: All networks of the arm that ``model`` is from as one: the mean of their
+            probabilities for classes, of their outputs for numbers. None if it was not better
+            than one of them on validation, on average.
     """
 
     record: CureRecord
     model: nn.Module
     out: Path
+    ensemble: nn.Module | None = None
 
     @property
     def diagnosis(self) -> Diagnosis:

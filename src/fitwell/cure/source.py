@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import site
 import sys
@@ -15,12 +16,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from fitwell.modules.ensemble import Ensemble
 from fitwell.recipe import Recipe
 from fitwell.recipe.printing_treat import FACTORY
 from fitwell.studies.training import EXAMPLE_ROWS, reproducible
 from fitwell.tasks import Task
 
 _IMPORTS = ("import torch", "from pathlib import Path", "from torch import nn")
+
+_ENSEMBLE_IMPORTS = (
+    "import math",
+    "from collections.abc import Callable",
+    "from collections.abc import Iterable",
+    "from typing import Any",
+    "from torch import Tensor",
+    "from torch.nn import functional as F",
+)
 
 _HERE = "HERE = Path(__file__).resolve().parent\n"
 
@@ -32,40 +43,55 @@ _LOAD = '''def load() -> nn.Module:
     return model.eval()
 '''
 
+_LOAD_ENSEMBLE = '''def load_ensemble() -> nn.Module:
+    """Return the {networks} networks of the proof as one, which puts out their mean."""
+    with torch.random.fork_rng():
+        networks = [treat(make_model(){factory}) for _ in range({networks})]
+    ensemble = Ensemble(networks, {average})
+    ensemble.load_state_dict(torch.load(HERE / "ensemble.pt", weights_only=True))
+    return ensemble.eval()
+'''
+
 _PREDICT_TABLE = '''@torch.no_grad()
-def predict(rows) -> list:
+def predict(rows, model: nn.Module | None = None) -> list:
     """Return what the network predicts for rows that it has not seen.
 
     Args:
         rows: A list of dicts, or a data frame, with the columns of the table; values that are
             missing may be None.
+        model: The network that predicts; ``load()`` if None.
     """
+    model = model or load()
     preprocess = Preprocess.from_dict(json.loads((HERE / "preprocess.json").read_text("utf-8")))
-    return preprocess.named(load()(preprocess.transform(rows)))
+    return preprocess.named(model(preprocess.transform(rows)))
 '''
 
 _PREDICT_CLASSES = '''CLASSES = {classes!r}
 
 
 @torch.no_grad()
-def predict(rows) -> list:
+def predict(rows, model: nn.Module | None = None) -> list:
     """Return the class of every row.
 
     Args:
         rows: Inputs as the network was trained on, shape (rows, {shape}).
+        model: The network that predicts; ``load()`` if None.
     """
-    outputs = load()(torch.as_tensor(rows, dtype={dtype}))
+    model = model or load()
+    outputs = model(torch.as_tensor(rows, dtype={dtype}))
     return [CLASSES[number] for number in outputs.argmax(1).tolist()]
 '''
 
 _PREDICT_NUMBERS = '''@torch.no_grad()
-def predict(rows) -> list:
+def predict(rows, model: nn.Module | None = None) -> list:
     """Return what the network puts out for every row.
 
     Args:
         rows: Inputs as the network was trained on, shape (rows, {shape}).
+        model: The network that predicts; ``load()`` if None.
     """
-    return load()(torch.as_tensor(rows, dtype={dtype})).tolist()
+    model = model or load()
+    return model(torch.as_tensor(rows, dtype={dtype})).tolist()
 '''
 
 _LOADED = """    file = HERE / {place!r}
@@ -82,7 +108,9 @@ _UNKNOWN_FACTORY = '''def make_model() -> nn.Module:
 '''
 
 
-def treated_source(task: Task, recipe: Recipe, *, seed: int, folder: Path) -> str:
+def treated_source(
+    task: Task, recipe: Recipe, *, seed: int, folder: Path, networks: int = 0
+) -> str:
     """Return the text of ``treated.py``.
 
     Args:
@@ -90,6 +118,7 @@ def treated_source(task: Task, recipe: Recipe, *, seed: int, folder: Path) -> st
         recipe: The proven recipe; empty for the untreated network.
         seed: Seed of the run whose weights are kept.
         folder: Where the file will stand, beside ``model.pt``.
+        networks: How many networks ``ensemble.pt`` holds; 0 where there is none.
     """
     with reproducible(seed):
         model = task.make_model()
@@ -103,13 +132,21 @@ def treated_source(task: Task, recipe: Recipe, *, seed: int, folder: Path) -> st
                 model, example_input=example, make_model=task.make_model, seed=seed
             ).model
     factory, imports = _factory(task.make_model, model, folder, anew=anew)
-    predict = _predict(task)
+    load = [_LOAD.format(factory=", make_model" if anew else "")]
+    if networks:
+        given = {"factory": ", make_model" if anew else "", "networks": networks}
+        load += [
+            inspect.getsource(Ensemble),
+            inspect.getsource(task.average),
+            _LOAD_ENSEMBLE.format(average=task.average.__name__, **given),
+        ]
+        imports = [*imports, *_ENSEMBLE_IMPORTS]
     if task.data.preprocess is not None:
         imports = [*imports, "import json", "from fitwell.tasks import Preprocess"]
     return _with_imports(
         code,
         [*_IMPORTS, *imports],
-        [_HERE, factory, _LOAD.format(factory=", make_model" if anew else ""), predict],
+        [_HERE, factory, *load, _predict(task)],
     )
 
 

@@ -74,7 +74,7 @@ class StackedRecipe:
         self._generators: dict[torch.device, list[Generator]] = {}
         self._memory: dict[str, Tensors] = {}
         self._averages: Tensors = {}
-        self._tally = StackedTally(Tally(), [[] for _ in treated])
+        self._tally = StackedTally(Tally(), [[] for _ in treated], [0 for _ in treated])
 
     @staticmethod
     def structure(recipe: Recipe | Sequence[RemedySpec]) -> Hashable:
@@ -197,8 +197,7 @@ class StackedRecipe:
         """Note the validation losses of an epoch, and say which runs shall end."""
         if not self.needs("should_stop"):
             return (False,) * len(self)
-        for seen, loss in zip(self._tally.validations, losses, strict=True):
-            seen.append(float(loss))
+        self._tally.validated(losses, averages=bool(self._averages))
         runs = zip(self._recipes, self._tally.validations, strict=True)
         return tuple(recipe.should_stop(seen) for recipe, seen in runs)
 

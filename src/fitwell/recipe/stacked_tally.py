@@ -23,10 +23,12 @@ class StackedTally:
     Args:
         all: Counts that are the same in every run.
         validations: Validation losses of every run, in order.
+        kept: How often averaged weights were the best of a run so far.
     """
 
     all: Tally
     validations: list[list[float]]
+    kept: list[int] = field(default_factory=list)
     _fired: dict[str, Tensor] = field(default_factory=dict)
 
     def saw_gradients(self, remedy: Remedy, before: Tensors, after: Tensors) -> None:
@@ -45,9 +47,22 @@ class StackedTally:
     def of(self, run: int) -> Tally:
         """Return the counts of one run."""
         fired = {name: counts[run] for name, counts in self._fired.items()}
-        return self.all.of(self.validations[run], fired)
+        counts = self.all.of(self.validations[run], fired)
+        counts.averaged += self.kept[run]
+        return counts
+
+    def validated(self, losses: Sequence[float], *, averages: bool) -> None:
+        """Note the validation losses of an epoch, of averaged weights or the weights themselves."""
+        for run, (seen, loss) in enumerate(zip(self.validations, losses, strict=True)):
+            best = min((known for known in seen if known == known), default=float("inf"))
+            self.kept[run] += averages and loss < best
+            seen.append(float(loss))
 
     def keep(self, runs: Sequence[int]) -> StackedTally:
         """Return the counts of some of the runs."""
         fired = {name: counts[list(runs)] for name, counts in self._fired.items()}
-        return StackedTally(replace(self.all), [self.validations[run] for run in runs], fired)
+        validations, kept = (
+            [self.validations[run] for run in runs],
+            [self.kept[run] for run in runs],
+        )
+        return StackedTally(replace(self.all), validations, kept, fired)

@@ -40,6 +40,7 @@ from fitwell.records.learning_curve import (
 from fitwell.records.network import LAYER_ROLES, TRANSPARENT, Anatomy, InputFact, Node, Role
 from fitwell.records.results import (
     ArmRecord,
+    Averaged,
     Contribution,
     CureRecord,
     Curves,
@@ -53,6 +54,7 @@ from fitwell.records.results import (
     Verdict,
     study_to_dict,
 )
+from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
 from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
 
@@ -65,6 +67,7 @@ __all__ = [
     "Anatomy",
     "ArmRecord",
     "Augmented",
+    "Averaged",
     "BackTest",
     "Capacity",
     "Chain",
@@ -103,6 +106,7 @@ __all__ = [
     "ReplaceCall",
     "Role",
     "Row",
+    "RowScores",
     "RowsWorth",
     "RunRecord",
     "Score",

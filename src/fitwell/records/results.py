@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 from fitwell.records.diagnosis import Diagnosis
 from fitwell.records.findings import RemedySpec
 from fitwell.records.network import Anatomy
+from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Trace
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class RunRecord:
         seed: Seed of initial weights, data order and treatment.
         rate: Learning rate as a multiple of the task's own.
         epochs: Epochs trained.
-        best_epoch: Epoch with the best validation metric, from 0; its weights were scored.
+        best_epoch: Epoch with the lowest validation loss of those whose validation metric is the
+            best within its noise, from 0; its weights were scored.
         diverged: Whether the loss or the weights became non-finite.
         validation: Score on the validation rows at the best epoch.
         test: Score on the test rows at the best epoch; None where they were not read.
@@ -55,6 +57,7 @@ class RunRecord:
         parameters: Number of parameters of the network.
         curves: Per-epoch curves.
         took_effect: What each remedy was seen to do, as sentences.
+        test_rows: Scores of the single test rows; None where they were not kept.
     """
 
     arm: str
@@ -69,6 +72,7 @@ class RunRecord:
     parameters: int
     curves: Curves = field(default_factory=Curves)
     took_effect: tuple[str, ...] = ()
+    test_rows: RowScores | None = None
 
 
 @final
@@ -101,6 +105,13 @@ class Verdict:
         effect: Improvement of the metric.
         loss_effect: Improvement of the held-out loss (untreated minus treated).
         adjusted_p: p of the metric after Holm's correction over the arms.
+        sign_flip_p: p of the same mean by flipping signs, before Holm's correction; None under
+            8 pairs, which can hardly reach evidence that way.
+        detectable: Smallest effect that a study of so many pairs finds with a chance of 80 %, at
+            the deviation that was seen, or that of rounding to a row; None where there is neither.
+        other_rows: The same improvement with the interval that holds for other test rows of this
+            kind too; None where the scores of single rows were not kept.
+        cautions: What makes the interval less certain than it looks, as sentences.
     """
 
     arm: str
@@ -108,6 +119,10 @@ class Verdict:
     effect: Effect
     loss_effect: Effect
     adjusted_p: float
+    sign_flip_p: float | None = None
+    detectable: float | None = None
+    other_rows: Effect | None = None
+    cautions: tuple[str, ...] = ()
 
 
 @final
@@ -207,6 +222,26 @@ class Contribution:
 
 @final
 @dataclass(frozen=True)
+class Averaged:
+    """All networks of one arm of the proof as one: their outputs averaged, scored on test.
+
+    It is one score, without an interval, and no remedy: what it adds can be had on top of any.
+
+    Args:
+        arm: Name of the arm.
+        networks: How many networks were averaged; at least 2.
+        together: Score on test of the averaged outputs.
+        alone: Mean score on test of the same networks, each by itself.
+    """
+
+    arm: str
+    networks: int
+    together: Score
+    alone: Score
+
+
+@final
+@dataclass(frozen=True)
 class CureRecord:
     """Everything that ``cure`` found; reports and ``result.json`` are drawn from it.
 
@@ -227,6 +262,8 @@ class CureRecord:
         versions: Versions of the libraries that matter.
         learning_curve: What more rows would give; None where that was not measured, and then a
             note says why.
+        averaged: What averaging the networks of the proof gives, for the untreated arm and, if it
+            was proven, the cured one.
     """
 
     task: TaskRecord
@@ -244,6 +281,7 @@ class CureRecord:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     learning_curve: LearningCurve | None = None
+    averaged: tuple[Averaged, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
@@ -277,6 +315,7 @@ class CureRecord:
                 for c in self.contributions
             ],
             "learning_curve": self.learning_curve.to_dict() if self.learning_curve else None,
+            "ensemble": [asdict(averaged) for averaged in self.averaged],
             "runs": self.runs,
             "seconds": self.seconds,
             "notes": [*self.task.notes, *self.notes],
@@ -288,6 +327,10 @@ class CureRecord:
                 "verdict": verdict.outcome,
                 "effect": verdict.effect.to_dict(),
                 "loss_effect": verdict.loss_effect.to_dict(),
+                "sign_flip_p": verdict.sign_flip_p,
+                "detectable": verdict.detectable,
+                "other_rows": verdict.other_rows.to_dict() if verdict.other_rows else None,
+                "cautions": list(verdict.cautions),
             }
         return result
 

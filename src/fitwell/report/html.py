@@ -30,6 +30,7 @@ from fitwell.report.charts import (
     scores_figure,
 )
 from fitwell.report.conditions import condition_sentence, condition_title, unexplained
+from fitwell.report.evidence import evidence_lines
 from fitwell.report.network_svg import network_figure
 from fitwell.report.numbers import (
     count,
@@ -43,6 +44,7 @@ from fitwell.report.numbers import (
 )
 from fitwell.report.series import best_trials
 from fitwell.report.wording import (
+    averaged_sentence,
     cure_headline,
     curve_sentences,
     diagnosis_headline,
@@ -80,6 +82,8 @@ def cure_page(record: CureRecord) -> str:
         contributions=contributions_figure(task, record.contributions),
         scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
+        evidence=evidence_lines(task, arms),
+        averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
         curve=learning_figure(record.learning_curve) if record.learning_curve else None,
         outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
@@ -109,6 +113,7 @@ def study_page(record: StudyRecord) -> str:
             ("seeds", str(len(record.seeds))),
         ],
         sentences=[study_sentence(verdict, task) for verdict in verdicts],
+        evidence=evidence_lines(task, record.arms),
         scores=scores_figure(task, record.arms),
         losses=loss_figure(task, record.arms),
         arms=Data(

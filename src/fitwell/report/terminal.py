@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.report.evidence import evidence_lines
 from fitwell.report.network_lines import NetworkLines
 from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
 from fitwell.report.series import Point, band, best_trials
@@ -21,6 +22,7 @@ from fitwell.report.tables import (
 )
 from fitwell.report.wording import (
     Headline,
+    averaged_sentence,
     cure_headline,
     curve_sentences,
     loss_sentence,
@@ -57,6 +59,7 @@ def study_story(study: StudyRecord) -> RenderableType:
         task_line(study.task),
         Text(),
         arms_table(study.task, study.arms),
+        *_evidence(study),
         Text(),
         verdict_lines(study_headline(study.task, study.arms)),
         *_notes(study.task.notes),
@@ -150,14 +153,26 @@ def _search(record: CureRecord) -> RenderableType:
 
 def _proof(record: CureRecord) -> RenderableType:
     if record.proof is None:
-        return Text("Nothing went into a proof.")
+        return Group(Text("Nothing went into a proof."), *_averaged(record))
     lines: list[RenderableType] = [arms_table(record.task, record.proof.arms)]
     if record.verdict is not None:
         lines.append(Text(loss_sentence(record.verdict), style="dim"))
+        lines.extend(_evidence(record.proof))
+    lines.extend(_averaged(record))
     if record.recipe:
         lines.append(Text("The recipe:"))
         lines.extend(_recipe_lines(record))
     return Group(*lines)
+
+
+def _averaged(record: CureRecord) -> list[RenderableType]:
+    sentences = [averaged_sentence(averaged, record.task) for averaged in record.averaged]
+    return [Text(sentence, style="dim") for sentence in sentences]
+
+
+def _evidence(study: StudyRecord) -> list[Text]:
+    lines = evidence_lines(study.task, study.arms)
+    return [Text(printable(line), style="dim") for line in lines]
 
 
 def _recipe_lines(record: CureRecord) -> list[RenderableType]:

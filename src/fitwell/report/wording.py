@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, final
 
 from fitwell.records import (
     ArmRecord,
+    Averaged,
     CureRecord,
     Diagnosis,
     LearningCurve,
@@ -140,6 +141,18 @@ def loss_sentence(verdict: Verdict) -> str:
     return (
         f"The loss on test {verb} by {quantity(abs(effect.mean))} "
         f"(95 % interval of the fall: {numbers})."
+    )
+
+
+def averaged_sentence(averaged: Averaged, task: TaskRecord) -> str:
+    """Return what averaging the networks of an arm gives, against one of them."""
+    sign = 1.0 if task.higher_is_better else -1.0
+    gain = sign * (averaged.together.metric - averaged.alone.metric)
+    return (
+        f"Averaging the {averaged.networks} {averaged.arm} networks already trained: "
+        f"{metric_title(task.metric)} {score(averaged.together.metric, task.metric)}, "
+        f"{improvement(gain, task.metric)} over one of them; loss "
+        f"{quantity(averaged.together.loss)} instead of {quantity(averaged.alone.loss)}."
     )
 
 

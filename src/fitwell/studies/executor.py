@@ -36,8 +36,9 @@ SHORT = 12.0
 class Executor(Protocol):
     """Performs jobs, many at once or not; what comes back does not depend on it."""
 
-    workers: int
-    """How many jobs run at the same time."""
+    @property
+    def workers(self) -> int:
+        """How many jobs run at the same time."""
 
     def share(self, value: Value) -> Callable[[], Value]:
         """Return a small picklable call that gives ``value`` wherever a job runs."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from fitwell.errors import OutputError, require
-from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.records import Curves, RemedySpec, RowScores, RunRecord, Score
 from fitwell.studies.job import Done, Job, Refusal
 
 STUDY = "fitwell"
@@ -72,7 +72,7 @@ class Store:
         self.spent = 0.0
         for trial in self._study.get_trials(deepcopy=False):
             attributes = trial.user_attrs
-            job, done = _read(attributes["job"]), _done(attributes)
+            job, done = job_from_text(attributes["job"]), done_from(attributes)
             self._memory.put(job, done, clock=0.0)
             self.spent = max(self.spent, float(attributes["clock"]))
 
@@ -93,7 +93,7 @@ class Store:
         state, value = states.FAIL, None
         attributes: dict[str, Any] = {
             "recipe": " + ".join(map(str, job.recipe)) or "untreated",
-            "job": _written(job),
+            "job": job_to_text(job),
             "clock": clock,
         }
         if isinstance(done, RunRecord):
@@ -124,20 +124,24 @@ def run_from_dict(data: Mapping[str, Any]) -> RunRecord:
             "test": Score(**values["test"]) if values["test"] else None,
             "curves": Curves(**curves),
             "took_effect": tuple(values["took_effect"]),
+            "test_rows": RowScores(**rows) if (rows := values.get("test_rows")) else None,
         }
     )
 
 
-def _done(attributes: Mapping[str, Any]) -> Done:
+def done_from(attributes: Mapping[str, Any]) -> Done:
+    """Return what became of a job, from the user attributes of its trial."""
     if "refused" in attributes:
         return Refusal("", str(attributes["refused"]))
     return run_from_dict(attributes["record"])
 
 
-def _written(job: Job) -> str:
+def job_to_text(job: Job) -> str:
+    """Return a job as JSON."""
     return json.dumps(asdict(job) | {"recipe": [spec.to_dict() for spec in job.recipe]})
 
 
-def _read(text: str) -> Job:
+def job_from_text(text: str) -> Job:
+    """Return the job that :func:`job_to_text` has written."""
     data = json.loads(text)
     return Job(**data | {"recipe": tuple(map(RemedySpec.from_dict, data["recipe"]))})

@@ -11,20 +11,20 @@ from fitwell.errors import BadInput, NotApplicable
 from fitwell.recipe import Recipe
 from fitwell.records import (
     ArmRecord,
-    Effect,
     RunRecord,
     StudyRecord,
     Verdict,
     study_to_dict,
 )
+from fitwell.report.evidence import evidence_lines
 from fitwell.report.html import study_page
 from fitwell.studies.bench import Bench
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
 from fitwell.studies.job import Job, Refusal
+from fitwell.studies.judging import judged
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
-from fitwell.studies.statistics import holm, paired_effect, verdict
 from fitwell.studies.store import Memory
 from fitwell.studies.training import check_serves, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
@@ -58,14 +58,17 @@ class Study:
         return {arm.name: arm.verdict for arm in self.record.arms if arm.verdict is not None}
 
     def table(self) -> str:
-        """Return the arms as a plain table: mean score, improvement with interval, p, verdict."""
+        """Return the arms as a plain table: mean score, improvement with interval, p, verdict.
+
+        Below it stands what helps to read the verdicts, as the effect that could not be seen.
+        """
         rows = [("arm", self.record.task.metric, "improvement", "95 % interval", "p", "verdict")]
         for arm in self.record.arms:
             score = f"{sum(arm.per_seed) / len(arm.per_seed):.4f}"
             rows.append((arm.name, score, *_told(arm.verdict)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-        return "\n".join(lines)
+        return "\n".join((*lines, *evidence_lines(self.record.task, self.record.arms)))
 
     def report(self, path: str | Path) -> Path:
         """Write the study as one HTML page and return its path."""
@@ -187,7 +190,7 @@ def prove(bench: Bench, arms: Sequence[Arm], seeds: Sequence[int]) -> StudyRecor
         if isinstance(result, Refusal):
             raise NotApplicable(f"{job.arm!r} cannot be trained: {result.reason}")
         runs[job.arm].append(result)
-    verdicts = _verdicts(bench.task, runs)
+    verdicts = judged(bench.task, runs)
     records = tuple(
         ArmRecord(arm.name, arm.recipe, arm.rate, tuple(runs[arm.name]), verdicts.get(arm.name))
         for arm in arms
@@ -195,32 +198,9 @@ def prove(bench: Bench, arms: Sequence[Arm], seeds: Sequence[int]) -> StudyRecor
     return StudyRecord(bench.task.record(), records, tuple(seeds))
 
 
-def _verdicts(task: Task, runs: Mapping[str, Sequence[RunRecord]]) -> dict[str, Verdict]:
-    """Judge every arm but the first against the first, with Holm's correction over them."""
-    base, *others = runs
-    effects: dict[str, tuple[Effect, Effect]] = {}
-    for name in others:
-        before = [run.test for run in runs[base] if run.test]
-        after = [run.test for run in runs[name] if run.test]
-        metric = paired_effect(
-            [s.metric for s in before],
-            [s.metric for s in after],
-            higher_is_better=task.higher_is_better,
-        )
-        loss = paired_effect(
-            [s.loss for s in before], [s.loss for s in after], higher_is_better=False
-        )
-        effects[name] = metric, loss
-    adjusted = holm([metric.p for metric, _ in effects.values()])
-    return {
-        name: verdict(name, metric, loss, p)
-        for (name, (metric, loss)), p in zip(effects.items(), adjusted, strict=True)
-    }
-
-
-def _told(judged: Verdict | None) -> tuple[str, str, str, str]:
-    if judged is None:
+def _told(said: Verdict | None) -> tuple[str, str, str, str]:
+    if said is None:
         return "", "", "", ""
-    effect = judged.effect
+    effect = said.effect
     interval = f"[{effect.low:+.4f}, {effect.high:+.4f}]"
-    return f"{effect.mean:+.4f}", interval, f"{judged.adjusted_p:.2g}", judged.outcome
+    return f"{effect.mean:+.4f}", interval, f"{said.adjusted_p:.2g}", said.outcome

@@ -28,12 +28,21 @@ def subset(split: Split, share: float, *, seed: int) -> Split:
     Raises:
         ThresholdError: If the share is out of range.
     """
-    in_range("share", share, 0.0, 1.0, open_low=True)
     if share == 1:
         return split
-    kept = np.sort(nested_order(_strata(split.y), seed=seed)[: rows_of(len(split), share)])
-    chosen = torch.from_numpy(kept).to(split.x.device)
+    chosen = subset_rows(split, share, seed=seed)
     return Split(split.x[chosen], split.y[chosen])
+
+
+def subset_rows(split: Split, share: float, *, seed: int) -> Tensor:
+    """Return the numbers of the rows that :func:`subset` keeps, in their order.
+
+    Raises:
+        ThresholdError: If the share is out of range.
+    """
+    in_range("share", share, 0.0, 1.0, open_low=True)
+    kept = np.sort(nested_order(_strata(split.y), seed=seed)[: rows_of(len(split), share)])
+    return torch.from_numpy(kept).to(split.x.device)
 
 
 def rows_of(total: int, share: float) -> int:

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
@@ -18,8 +18,11 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
-from fitwell.records import Curves, RemedySpec, RunRecord, Score
+from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
+from fitwell.studies.memory_format import laid_out, memory_format_of, turn
+from fitwell.studies.pooling import pooling_first
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -39,10 +42,18 @@ Observer: TypeAlias = Callable[[nn.Module, Optimizer], AbstractContextManager[Li
 @final
 @dataclass(frozen=True)
 class Fitted:
-    """A finished run, and its network with the weights of the best epoch, in evaluation mode."""
+    """A finished run, and its network with the weights of the best epoch, in evaluation mode.
+
+    Args:
+        run: The record.
+        model: The network.
+        outputs: What it put out for the test rows when it was scored on them; None where they
+            were not read, or there was no epoch to score.
+    """
 
     run: RunRecord
     model: nn.Module
+    outputs: Tensor | None = None
 
 
 def train(
@@ -60,8 +71,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored; where a remedy
-    averages them, it is the averages that are evaluated and kept. A run whose loss
+    weights. The weights of the best epoch on validation are scored, which :class:`Standing` tells;
+    where a remedy averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -88,25 +99,21 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
     started = time.perf_counter()
     with reproducible(job.seed, device):
         course = _Course(task, job, device)
-        watching = observer(course.model, course.optimizer) if observer else nullcontext(_ignore)
-        with watching as listener:
-            course.run(listener)
-        validation, test = course.score()
-    run = RunRecord(
-        arm=job.arm,
-        seed=job.seed,
-        rate=job.rate,
-        epochs=course.epochs,
-        best_epoch=max(course.best_epoch, 0),
-        diverged=course.diverged,
-        validation=validation,
-        test=test,
+        if observer is None:
+            with pooling_first(course.model):
+                course.run(_ignore)
+        else:
+            with observer(course.model, course.optimizer) as listener:
+                course.run(listener)
+        scores = course.score()
+    run = course.standing.record(
+        job,
+        scores,
         seconds=time.perf_counter() - started,
         parameters=sum(p.numel() for p in course.model.parameters()),
-        curves=Curves(*(tuple(values) for values in zip(*course.points, strict=True))),
         took_effect=course.treated.effects(),
     )
-    return Fitted(run, course.model)
+    return Fitted(run, course.model, course.outputs)
 
 
 def conflicts_of_recipe(task: Task, recipe: Sequence[RemedySpec]) -> tuple[str, ...]:
@@ -141,13 +148,18 @@ def check_serves(task: Task, recipe: Sequence[RemedySpec]) -> None:
         NotApplicable: If a remedy cannot serve it.
     """
     with reproducible(0):
-        _applied(task, task.make_model(), recipe, task.data.train.x, seed=0)
+        treated_network(task, recipe, task.data.train.x, seed=0)
 
 
-def _applied(
-    task: Task, model: nn.Module, recipe: Sequence[RemedySpec], rows: Tensor, *, seed: int
+def treated_network(
+    task: Task, recipe: Sequence[RemedySpec], rows: Tensor, *, seed: int
 ) -> Treated:
-    """Apply a recipe to a network of the task, as a run does."""
+    """Make a network of the task on the device of the rows, and treat it, as a run does.
+
+    Raises:
+        NotApplicable: If a remedy cannot serve it.
+    """
+    model = task.make_model().to(rows.device)
     with warnings.catch_warnings():
         # A study names conflicts once, before its runs: conflicts_of_recipe.
         warnings.simplefilter("ignore", ConflictWarning)
@@ -192,10 +204,21 @@ def without_test(task: Task) -> Task:
 
 @torch.no_grad()
 def evaluate(task: Task, model: nn.Module, split: Split) -> Score:
-    """Return metric and mean loss of a network in evaluation mode."""
-    model.eval()
-    outputs = torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+    """Return metric and mean loss of a network in evaluation mode; it is left in training mode."""
+    found = scored(task, predicted(model, split), split)
     model.train()
+    return found
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, split: Split) -> Tensor:
+    """Return what a network puts out for every row; it is left in evaluation mode."""
+    model.eval()
+    return torch.cat([model(rows) for rows in torch.split(split.x, EVALUATION_ROWS)])
+
+
+def scored(task: Task, outputs: Tensor, split: Split) -> Score:
+    """Return metric and mean loss of the outputs for the rows of a split."""
     return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
 
 
@@ -206,24 +229,20 @@ class _Course:
     def __init__(self, task: Task, job: Job, device: str) -> None:
         self.task, self.job, self.device = task, job, device
         data = task.data
-        self.train = _on(subset(data.train, job.share, seed=job.seed), device)
+        self.train = on_device(subset(data.train, job.share, seed=job.seed), device)
         self.repeats = repeats(len(data.train), len(self.train), task.batch_size)
-        self.validation = _on(data.validation, device)
-        self.subset = _subset(self.train, len(self.validation))
-        self.treated = self._treated()
+        self.treated = treated_network(task, job.recipe, self.train.x, seed=job.seed)
         self.model: nn.Module = self.treated.model
+        self.format = memory_format_of(self.model, self.train.x)
+        turn(self.model, self.format)
+        self.train = laid_out(self.train, self.format)
+        self.validation = laid_out(on_device(data.validation, device), self.format)
+        self.subset = _seen(self.train, len(self.validation))
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
-        self.epochs = 0
-        self.best_epoch = -1
-        self.best = Score(-math.inf, math.inf)
+        self.standing = standing_of(task)
         self.weights: dict[str, Tensor] = {}
-        self.diverged = False
-        self.points: list[tuple[float, float, float, float]] = []
-
-    def _treated(self) -> Treated:
-        model = self.task.make_model().to(self.device)
-        return _applied(self.task, model, self.job.recipe, self.train.x, seed=self.job.seed)
+        self.outputs: Tensor | None = None
 
     def run(self, listener: Listener) -> None:
         """Train to the end, keeping the weights of the best epoch."""
@@ -231,20 +250,19 @@ class _Course:
         order = torch.Generator().manual_seed(self.job.seed)
         torch.manual_seed(self.job.seed)
         self.model.train()
-        for epoch in range(self.job.epochs or self.task.epochs):
+        for _ in range(self.job.epochs or self.task.epochs):
             finite = self._epoch(loss_fn, order)
-            self.epochs = epoch + 1
             with self.treated.averaged():
-                held_out = self._measure(listener)
-                if not (finite and math.isfinite(held_out.loss) and math.isfinite(held_out.metric)):
-                    self.diverged = True
-                    break
-                self._keep(epoch, held_out)
-            if self.treated.should_stop(val_loss=held_out.loss):
+                seen, held_out = self._measure(listener)
+                if self.standing.note(seen, held_out, finite=finite):
+                    state = self.model.state_dict()
+                    self.weights = {k: v.detach().clone() for k, v in state.items()}
+            if self.standing.diverged or self.treated.should_stop(val_loss=held_out.loss):
                 break
         self.treated.finish()
         if self.weights:
             self.model.load_state_dict(self.weights)
+        turn(self.model, torch.contiguous_format)
         self.model.eval()
 
     def _epoch(self, loss_fn: Callable[[Any, Any], Tensor], order: torch.Generator) -> bool:
@@ -263,45 +281,47 @@ class _Course:
 
     def _batches(self, order: torch.Generator) -> Iterator[Tensor]:
         epochs = self.job.epochs or self.task.epochs
-        for _ in range(passes(self.epochs, epochs, self.repeats)):
+        for _ in range(passes(self.standing.epochs, epochs, self.repeats)):
             yield from batches(len(self.train), self.task.batch_size, order)
 
-    def _measure(self, listener: Listener) -> Score:
+    def _measure(self, listener: Listener) -> tuple[Score, Score]:
         seen = evaluate(self.task, self.model, self.subset)
         held_out = evaluate(self.task, self.model, self.validation)
-        self.points.append((seen.loss, held_out.loss, seen.metric, held_out.metric))
         listener(
             train_loss=seen.loss,
             val_loss=held_out.loss,
             train_metric=seen.metric,
             val_metric=held_out.metric,
         )
-        return held_out
-
-    def _keep(self, epoch: int, score: Score) -> None:
-        sign = 1.0 if self.task.higher_is_better else -1.0
-        if self.best_epoch < 0 or (sign * score.metric, -score.loss) > (
-            sign * self.best.metric,
-            -self.best.loss,
-        ):
-            self.best, self.best_epoch = score, epoch
-            self.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return seen, held_out
 
     def score(self) -> tuple[Score, Score | None]:
         """Return the scores on validation and, if the job asks for it, on test."""
-        if self.best_epoch < 0:
-            test = chance(self.task, self.task.data.test) if self.job.test else None
-            return chance(self.task, self.task.data.validation), test
+        best = self.standing.best
+        if best is None:
+            return chances(self.task, self.job)
         if not self.job.test:
-            return self.best, None
-        test = evaluate(self.task, self.model, _on(self.task.data.test, self.device))
-        self.model.eval()
-        return self.best, test
+            return best, None
+        split = on_device(self.task.data.test, self.device)
+        self.outputs = predicted(self.model, split)
+        return best, scored(self.task, self.outputs, split)
+
+
+def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
+    """Return the scores of a run without a finite epoch: those of a constant prediction."""
+    test = chance(task, task.data.test) if job.test else None
+    return chance(task, task.data.validation), test
 
 
 @torch.no_grad()
 def chance(task: Task, split: Split) -> Score:
-    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+    """Return the score of the best constant prediction: the honest worst of a run that diverged."""
+    return scored(task, constant(task, split), split)
+
+
+@torch.no_grad()
+def constant(task: Task, split: Split) -> Tensor:
+    """Return the best constant prediction as outputs for the rows of a split.
 
     For classes it is the share of each in the training rows, for numbers their mean.
     """
@@ -309,12 +329,10 @@ def chance(task: Task, split: Split) -> Score:
     if targets.is_floating_point():
         centre = targets.mean(0)
         binary = bool(((targets == 0) | (targets == 1)).all())
-        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
-    else:
-        count = max(len(task.data.classes), int(targets.max()) + 1)
-        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
-        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return Score(float(task.metric_fn(outputs, split.y)), float(task.loss_fn(outputs, split.y)))
+        return (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    count = max(len(task.data.classes), int(targets.max()) + 1)
+    share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+    return share.clamp_min(1e-6).log().expand(len(split), count)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:
@@ -331,16 +349,22 @@ def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) ->
     return optimizer
 
 
-def _subset(split: Split, rows: int) -> Split:
-    """Return that many rows at most, always the same ones."""
+def seen_rows(total: int, rows: int) -> Tensor:
+    """Return the numbers of that many training rows at most, always the same ones."""
+    if total <= rows:
+        return torch.arange(total)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(0))[:rows]
+
+
+def _seen(split: Split, rows: int) -> Split:
     if len(split) <= rows:
         return split
-    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:rows]
-    chosen = chosen.to(split.x.device)
+    chosen = seen_rows(len(split), rows).to(split.x.device)
     return Split(split.x[chosen], split.y[chosen])
 
 
-def _on(split: Split, device: str) -> Split:
+def on_device(split: Split, device: str) -> Split:
+    """Return the rows on a device."""
     return Split(split.x.to(device), split.y.to(device))
 
 

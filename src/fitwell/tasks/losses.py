@@ -14,13 +14,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fitwell.errors import TaskError
+from fitwell.modules.ensemble import (
+    mean_of_log_odds,
+    mean_of_log_probabilities,
+    mean_of_logits,
+    mean_of_numbers,
+)
 
 Choice = TypeVar("Choice")
 TensorPair: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+TensorMean: TypeAlias = Callable[[Tensor], Tensor]
 
 Targets: TypeAlias = Literal["class", "binary", "number", "own"]
 """What a loss is given as targets: class numbers (long), zeros and ones (float), real numbers
 (float), or whatever a callable of the user's own takes."""
+
+_AVERAGES: Mapping[str, TensorMean] = MappingProxyType(
+    {
+        "cross_entropy": mean_of_logits,
+        "nll": mean_of_log_probabilities,
+        "bce_with_logits": mean_of_log_odds,
+    }
+)
 
 
 @final
@@ -45,6 +60,16 @@ class Loss:
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss; float targets of another shape but equal size are reshaped."""
         return self.function(outputs, like(outputs, targets))
+
+    @property
+    def average(self) -> TensorMean:
+        """How outputs of several networks are averaged, (networks, rows, ...) -> (rows, ...).
+
+        As probabilities where the loss is of classes, else as the outputs that they are.
+        """
+        return (
+            mean_of_numbers if self.targets == "own" else _AVERAGES.get(self.name, mean_of_numbers)
+        )
 
     def of_chance(self, targets: Tensor) -> float | None:
         """Return the loss of the best constant prediction of ``targets``, or None if unknown."""

@@ -97,13 +97,13 @@ def ever_wrong(draws: np.ndarray, truth: float = 0.0, *, step: float = 0.0) -> f
 
 def test_looking_after_every_pair_errs_no_more_often_than_the_level():
     random = np.random.default_rng(1)
-    assert ever_wrong(3 + random.normal(size=(800, 16)), 3.0) <= 0.05
-    assert ever_wrong(random.standard_t(3, size=(800, 16))) <= 0.05
+    assert ever_wrong(3 + random.normal(size=(400, 16)), 3.0) <= 0.05
+    assert ever_wrong(random.standard_t(3, size=(400, 16))) <= 0.05
 
 
 def test_looking_after_every_pair_errs_no_more_often_on_few_rows():
     random = np.random.default_rng(2)
-    hits = random.binomial(30, 0.97, size=(2, 800, 12)) / 30
+    hits = random.binomial(30, 0.97, size=(2, 400, 12)) / 30
     assert ever_wrong(hits[1] - hits[0], step=1 / 30) <= 0.05
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 from typing import TypeVar, final
 
 from fitwell.errors import BadInput, ThresholdError, in_range
@@ -70,7 +70,9 @@ class ConfidenceSequence:
         limit = _limit(pairs, self.level)
         if math.isinf(limit):
             return -math.inf, math.inf
-        mean, error = fmean(differences), variance(differences) + self.step**2 / 12
+        mean = fmean(differences)
+        variance = math.fsum((value - mean) ** 2 for value in differences) / (pairs - 1)
+        error = variance + self.step**2 / 12
         reach = math.sqrt(limit * error / pairs)
         return mean - reach, mean + reach
 
