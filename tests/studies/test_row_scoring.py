@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ JOB = Job((), 0, test=True)
 
 def scored(task: Task):
     fitted = fit(task, JOB)
-    return with_test_rows(task, fitted.run, fitted.model, device="cpu"), fitted.model
+    return with_test_rows(task, fitted), fitted.model
 
 
 def numbers_task(loss: object, metric: str, **options: object) -> Task:
@@ -103,15 +104,24 @@ def test_a_metric_of_the_users_own_that_only_shares_a_name_is_left_out(make_task
 def test_the_rows_of_another_network_than_the_one_on_record_are_not_kept(task):
     fitted = fit(task, JOB)
     wrong = replace(fitted.run, test=replace(fitted.run.test, metric=0.123, loss=9.0))
-    assert with_test_rows(task, wrong, fitted.model, device="cpu") == wrong
+    assert with_test_rows(task, replace(fitted, run=wrong)) == wrong
 
 
 def test_many_rows_and_runs_that_were_not_tested_are_left_as_they_are(task, monkeypatch):
     fitted = fit(task, Job((), 0))
-    assert with_test_rows(task, fitted.run, fitted.model, device="cpu") == fitted.run
+    assert with_test_rows(task, fitted) == fitted.run
     monkeypatch.setattr(row_scoring, "MOST_ROWS", 49)
     run, _ = scored(task)
     assert run.test_rows is None
+
+
+def test_a_run_that_diverged_at_once_has_the_rows_of_a_constant_guess(make_task):
+    task = make_task(optimizer=partial(torch.optim.SGD, lr=1e30))
+    run, _ = scored(task)
+    assert run.diverged
+    likeliest = torch.bincount(task.data.train.y).argmax()
+    assert run.test_rows.metrics == tuple((task.data.test.y == likeliest).float().tolist())
+    assert np.mean(run.test_rows.losses) == pytest.approx(run.test.loss, rel=1e-5)
 
 
 def test_a_bench_keeps_the_rows_of_runs_that_are_tested(task):

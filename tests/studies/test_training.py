@@ -44,7 +44,9 @@ def test_a_plain_loop_gives_the_same_scores(task):
         validation_loss = nn.functional.cross_entropy(outputs, data.validation.y).item()
         tested = (model(data.test.x).argmax(1) == data.test.y).double().mean().item()
         seen.append((accuracy, -validation_loss, tested))
-    best = max(seen)
+    rows, top = len(data.validation), max(seen)[0]
+    noise = (max(top * (1 - top), (1 - 1 / rows) / rows) / rows) ** 0.5
+    best = max((s for s in seen if s[0] >= top - noise), key=lambda s: s[1])
     run = train(task, Recipe(), seed=5, test=True)
     assert run.curves.validation_metric == pytest.approx([accuracy for accuracy, _, _ in seen])
     assert run.curves.validation_loss == pytest.approx([-loss for _, loss, _ in seen], rel=1e-5)

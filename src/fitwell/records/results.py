@@ -48,7 +48,8 @@ class RunRecord:
         seed: Seed of initial weights, data order and treatment.
         rate: Learning rate as a multiple of the task's own.
         epochs: Epochs trained.
-        best_epoch: Epoch with the best validation metric, from 0; its weights were scored.
+        best_epoch: Epoch with the lowest validation loss of those whose validation metric is the
+            best within its noise, from 0; its weights were scored.
         diverged: Whether the loss or the weights became non-finite.
         validation: Score on the validation rows at the best epoch.
         test: Score on the test rows at the best epoch; None where they were not read.

@@ -9,15 +9,14 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fitwell.records import RowScores, RunRecord
-from fitwell.tasks import Split, Task
+from fitwell.studies.training import Fitted, constant
+from fitwell.tasks import Task
 
 MOST_ROWS = 2000
 """Test rows up to which single ones are kept: with more, they hardly add to the uncertainty."""
-CHUNK = 1024
-"""Rows in one forward pass."""
 
 RowMetric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Outputs and targets of many rows in, one number a row out."""
@@ -43,33 +42,22 @@ ROW_METRICS: Mapping[str, RowMetric] = MappingProxyType(
 """The metrics that are means over rows."""
 
 
-def with_test_rows(task: Task, run: RunRecord, model: nn.Module, *, device: str) -> RunRecord:
+def with_test_rows(task: Task, fitted: Fitted) -> RunRecord:
     """Return the record of a run with the scores of its test rows.
 
     It stays as it is where the run was not scored on test, the test rows are many, or neither
     metric nor loss is a mean over rows: the mean must be the score that is on record.
-
-    Args:
-        task: What was trained.
-        run: The record.
-        model: The trained network, in evaluation mode.
-        device: Where the network is.
     """
-    split = task.data.test
+    run, split = fitted.run, task.data.test
     if run.test is None or not 0 < len(split) <= MOST_ROWS:
         return run
-    outputs, targets = _outputs(model, split, device), split.y
+    outputs = constant(task, split) if fitted.outputs is None else fitted.outputs
+    outputs, targets = outputs.to(split.y.device), split.y
     metric = _kept(_metric_rows(task, outputs, targets), run.test.metric)
     loss = _kept(_loss_rows(task, outputs, targets), run.test.loss)
     if not metric and not loss:
         return run
     return replace(run, test_rows=RowScores.of(metric, loss))
-
-
-@torch.no_grad()
-def _outputs(model: nn.Module, split: Split, device: str) -> Tensor:
-    chunks = [model(rows.to(device)) for rows in torch.split(split.x, CHUNK)]
-    return torch.cat(chunks).to(split.y.device)
 
 
 def _metric_rows(task: Task, outputs: Tensor, targets: Tensor) -> Tensor | None:

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
@@ -20,7 +20,9 @@ from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
-from fitwell.studies.standing import Standing
+from fitwell.studies.memory_format import laid_out, memory_format_of, turn
+from fitwell.studies.pooling import pooling_first
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
 
@@ -69,8 +71,8 @@ def train(
     """Train the task's network once under a recipe and score it on held-out rows.
 
     Runs of one seed share the order of the data and, where the arms share them, the initial
-    weights. The weights of the epoch with the best validation metric are scored; where a remedy
-    averages them, it is the averages that are evaluated and kept. A run whose loss
+    weights. The weights of the best epoch on validation are scored, which :class:`Standing` tells;
+    where a remedy averages them, it is the averages that are evaluated and kept. A run whose loss
     becomes non-finite ends there and is scored by its best epoch before; by the best constant
     prediction if there was none.
 
@@ -97,9 +99,12 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
     started = time.perf_counter()
     with reproducible(job.seed, device):
         course = _Course(task, job, device)
-        watching = observer(course.model, course.optimizer) if observer else nullcontext(_ignore)
-        with watching as listener:
-            course.run(listener)
+        if observer is None:
+            with pooling_first(course.model):
+                course.run(_ignore)
+        else:
+            with observer(course.model, course.optimizer) as listener:
+                course.run(listener)
         scores = course.score()
     run = course.standing.record(
         job,
@@ -226,13 +231,16 @@ class _Course:
         data = task.data
         self.train = on_device(subset(data.train, job.share, seed=job.seed), device)
         self.repeats = repeats(len(data.train), len(self.train), task.batch_size)
-        self.validation = on_device(data.validation, device)
-        self.subset = _seen(self.train, len(self.validation))
         self.treated = treated_network(task, job.recipe, self.train.x, seed=job.seed)
         self.model: nn.Module = self.treated.model
+        self.format = memory_format_of(self.model, self.train.x)
+        turn(self.model, self.format)
+        self.train = laid_out(self.train, self.format)
+        self.validation = laid_out(on_device(data.validation, device), self.format)
+        self.subset = _seen(self.train, len(self.validation))
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
-        self.standing = Standing(higher_is_better=task.higher_is_better)
+        self.standing = standing_of(task)
         self.weights: dict[str, Tensor] = {}
         self.outputs: Tensor | None = None
 
@@ -254,6 +262,7 @@ class _Course:
         self.treated.finish()
         if self.weights:
             self.model.load_state_dict(self.weights)
+        turn(self.model, torch.contiguous_format)
         self.model.eval()
 
     def _epoch(self, loss_fn: Callable[[Any, Any], Tensor], order: torch.Generator) -> bool:
@@ -306,7 +315,13 @@ def chances(task: Task, job: Job) -> tuple[Score, Score | None]:
 
 @torch.no_grad()
 def chance(task: Task, split: Split) -> Score:
-    """Return the score of the best constant prediction: the honest worst of a run that diverged.
+    """Return the score of the best constant prediction: the honest worst of a run that diverged."""
+    return scored(task, constant(task, split), split)
+
+
+@torch.no_grad()
+def constant(task: Task, split: Split) -> Tensor:
+    """Return the best constant prediction as outputs for the rows of a split.
 
     For classes it is the share of each in the training rows, for numbers their mean.
     """
@@ -314,12 +329,10 @@ def chance(task: Task, split: Split) -> Score:
     if targets.is_floating_point():
         centre = targets.mean(0)
         binary = bool(((targets == 0) | (targets == 1)).all())
-        outputs = (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
-    else:
-        count = max(len(task.data.classes), int(targets.max()) + 1)
-        share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
-        outputs = share.clamp_min(1e-6).log().expand(len(split), count)
-    return scored(task, outputs, split)
+        return (torch.logit(centre, eps=1e-6) if binary else centre).expand(split.y.shape)
+    count = max(len(task.data.classes), int(targets.max()) + 1)
+    share = torch.bincount(targets.flatten(), minlength=count) / targets.numel()
+    return share.clamp_min(1e-6).log().expand(len(split), count)
 
 
 def _quick_optimizer(task: Task, rate: float, params: Iterable[nn.Parameter]) -> Optimizer:

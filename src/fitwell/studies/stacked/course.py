@@ -19,7 +19,7 @@ from fitwell.studies.stacked.optimizers import StackedOptimizer
 from fitwell.studies.stacked.program import Program, stacked, state_of, trained_parameters
 from fitwell.studies.stacked.rows import Rows
 from fitwell.studies.stacked.storage import Slab
-from fitwell.studies.standing import Standing
+from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes
 from fitwell.studies.training import chances, scored
 from fitwell.tasks import Task
@@ -49,7 +49,7 @@ class StackedCourse:
     ) -> None:
         self.task, self.jobs, self.program, self.rows = task, jobs, program, rows
         self.models = [each.model for each in treated]
-        self.standings = [Standing(higher_is_better=task.higher_is_better) for _ in jobs]
+        self.standings = [standing_of(task) for _ in jobs]
         self.effects: dict[int, tuple[str, ...]] = {}
         self.outputs: dict[int, Tensor] = {}
         self._live = list(range(len(jobs)))
@@ -62,7 +62,8 @@ class StackedCourse:
     def _stack(self, treated: Sequence[Treated]) -> None:
         parameters = stacked([trained_parameters(model) for model in self.models])
         first = next(iter(parameters.values()))
-        self._weights = Slab({n: p.shape[1:] for n, p in parameters.items()}, len(first), first)
+        shapes = {name: p.shape[1:] for name, p in parameters.items()}
+        self._weights = Slab(shapes, len(first), first, self.program.turned)
         self._weights.fill(parameters)
         self._gradients = self._weights.like()
         self._state = stacked([state_of(model) for model in self.models])

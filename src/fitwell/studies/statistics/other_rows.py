@@ -62,9 +62,9 @@ def other_rows_effect(
         p = 1.0 if mean == 0 else 2.0 ** (1 - pairs)
         return Effect(mean, mean - unseen, mean + unseen, p, pairs)
     shifts = np.sort(np.abs(_resampled(gains, np.random.default_rng(seed)) - mean))
-    t, normal = require("scipy.stats").t, require("scipy.stats").norm
+    special, tail = require("scipy.special"), (1 + CONFIDENCE) / 2
     scale = math.sqrt(variance) / math.sqrt(float((shifts**2).mean()))
-    widening = float(t.ppf((1 + CONFIDENCE) / 2, freedom) / normal.ppf((1 + CONFIDENCE) / 2))
+    widening = float(special.stdtrit(freedom, tail) / special.ndtri(tail))
     reach = float(np.quantile(shifts, CONFIDENCE)) * scale * widening
     p = (1 + float((shifts * scale * widening >= abs(mean)).sum())) / (1 + len(shifts))
     return Effect(mean, mean - reach, mean + reach, p, pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
@@ -155,15 +155,17 @@ def _differences(
 
 def _student(differences: Sequence[float], factor: float, rounding: float) -> Effect:
     """Return the mean of differences, ``factor`` times whose variance is that of their mean."""
-    mean, deviation, pairs = fmean(differences), stdev(differences), len(differences)
+    mean, pairs = fmean(differences), len(differences)
+    squares = math.fsum((difference - mean) ** 2 for difference in differences)
+    deviation = math.sqrt(squares / (pairs - 1))
     if deviation <= rounding:
         same = abs(mean) <= rounding
         mean = 0.0 if same else mean
         return Effect(mean, mean, mean, 1.0 if same else min(1.0, 2.0 ** (1 - 1 / factor)), pairs)
-    t, freedom = require("scipy.stats").t, pairs - 1
+    special, freedom = require("scipy.special"), pairs - 1
     error = deviation * math.sqrt(factor)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    p = float(2 * t.sf(abs(mean) / error, freedom))
+    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    p = float(2 * special.stdtr(freedom, -abs(mean) / error))
     return Effect(mean, mean - reach, mean + reach, min(p, 1.0), pairs)
 
 

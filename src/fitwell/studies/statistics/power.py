@@ -44,16 +44,16 @@ def minimum_detectable_effect(
     for name, value in (("level", level), ("power", power)):
         if not 0 < value < 1:
             raise ThresholdError(f"{name} must lie in (0, 1), got {value!r}.")
-    stats, freedom = require("scipy.stats"), pairs - 1
-    critical = float(stats.t.ppf(1 - level / 2, freedom))
+    special, freedom = require("scipy.special"), pairs - 1
+    critical = float(special.stdtrit(freedom, 1 - level / 2))
     # what the deviation of a sample is, in true deviations: the power is a mean over it
-    limits = critical * np.sqrt(stats.chi2.ppf(QUANTILES, freedom) / freedom)
+    limits = critical * np.sqrt(special.chdtri(freedom, QUANTILES) / freedom)
 
     def excess(shift: float) -> float:
-        found = stats.norm.sf(limits - shift) + stats.norm.cdf(-limits - shift)
+        found = special.ndtr(shift - limits) + special.ndtr(-limits - shift)
         return float(found.mean()) - power
 
     if excess(0.0) >= 0:
         return 0.0
-    shift = require("scipy.optimize").brentq(excess, 0.0, float(limits[-1]) + 10)
+    shift = require("scipy.optimize").brentq(excess, 0.0, float(limits.max()) + 10)
     return float(shift) * deviation / math.sqrt(pairs)
