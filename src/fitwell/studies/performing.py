@@ -6,9 +6,9 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 
@@ -106,11 +106,6 @@ class Performance:
                 file = Path(self.weights) / outputs_name(job.arm, job.seed)
                 save_tensors({OUTPUTS: fitted.outputs}, file)
         return with_test_rows(self.task(), fitted)
-
-
-def without_files(function: Any) -> Any:
-    """Return what does a batch for a machine that has not this one's disk: it keeps no weights."""
-    return replace(function, weights=None) if isinstance(function, Performance) else function
 
 
 def weights_name(arm: str, seed: int) -> str:
