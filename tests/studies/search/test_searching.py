@@ -41,8 +41,10 @@ class FormulaBench:
     def run(self, jobs, *, share=None):
         found = {}
         for job in jobs:
-            if share is not None and not self.budget.take(share, 0.0):
-                break
+            if share is not None:
+                if not self.budget.covers(1, share=share):
+                    break
+                self.budget.runs_spent += 1
             if job not in self.done:
                 self.done[job] = self._result(job)
             found[job] = self.done[job]
