@@ -10,7 +10,6 @@ What was measured is kept in the folder, so that an interrupted call goes on whe
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ from benchmarks.outcomes import deep, images, tables, text
 from benchmarks.outcomes.clock import processor_time
 from benchmarks.outcomes.ground import Ground
 from benchmarks.outcomes.measuring import measured
+from benchmarks.outcomes.page import single_rows, table_rows
 
 
 def main() -> None:
@@ -46,10 +46,15 @@ def main() -> None:
         *tables.grounds(given.data, splits=given.splits, runs=given.runs, seeds=given.seeds),
     ]
     torch.set_num_threads(1)
+    found = []
     for ground, split in _chosen(everything, given.only):
         with processor_time() if given.busy else nullcontext():
-            found = measured(ground, split, given.folder)
-        print(ground.name, split, json.dumps(found), flush=True)
+            found.append(measured(ground, split, given.folder) | {"family": ground.family})
+        print(single_rows(found[-1:]).splitlines()[-1], flush=True)
+    print()
+    print(single_rows(one for one in found if one["family"] != "tables"))
+    print()
+    print(table_rows([one for one in found if one["family"] == "tables"]))
 
 
 def _chosen(everything: list[Ground], only: list[str]) -> Iterator[tuple[Ground, int]]:

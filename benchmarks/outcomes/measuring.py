@@ -7,7 +7,9 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,10 +17,26 @@ from benchmarks.outcomes.ground import Ground
 
 import fitwell
 from fitwell.cure import cure
-from fitwell.records import RunRecord, Score
+from fitwell.recipe import Recipe
+from fitwell.records import RemedySpec, RunRecord, Score
+from fitwell.studies.executor import InProcess
+from fitwell.studies.study import compare
 from fitwell.studies.training import batches, evaluate, reproducible
 from fitwell.tasks import Task
 
+SINGLE = {
+    "bag": (
+        RemedySpec("Dropout"),
+        RemedySpec("L2", {"strength": 0.1}),
+        RemedySpec("BatchNorm"),
+        RemedySpec("LabelSmoothing"),
+        RemedySpec("Mixup"),
+        RemedySpec("Augment", {"kind": "bag"}),
+        RemedySpec("WeightAverage", {"decay": 0.99}),
+        RemedySpec("Shrink", {"width": 0.125}),
+    )
+}
+"""Single remedies to be matched, by the kind of rows."""
 LAST_SEEDS = 2
 """Runs to the last epoch, as a loop without a choice of epoch makes them."""
 
@@ -47,6 +65,7 @@ def _measure(ground: Ground, task: Task) -> dict[str, Any]:
         found = cure(task, ground.budget, ground.runs, ground.seeds, out=Path(folder) / "out")
         wall = time.perf_counter() - started
     record = found.record
+    single = _best_single(task, ground) if ground.family == "text" else None
     cured = record.proof.arms[-1].runs if record.proof and record.recipe else record.baseline
     tested = record.proof.arms[-1] if record.proof else None
     return {
@@ -59,7 +78,11 @@ def _measure(ground: Ground, task: Task) -> dict[str, Any]:
         "tested_scores": _scores(tested.runs) if tested else None,
         "found": list(record.diagnosis.conditions),
         "test_rows": len(task.data.test),
-        "train_rows": len(task.data.train),
+        "train_rows": len(task.data.train) + len(task.data.validation),
+        "averaged": [
+            {"arm": a.arm, "networks": a.networks, **asdict(a.together)} for a in record.averaged
+        ],
+        "single": single,
         "runs": record.runs,
         "seconds": record.seconds,
         "wall": wall,
@@ -73,6 +96,14 @@ def _measure(ground: Ground, task: Task) -> dict[str, Any]:
 def _scores(runs: Sequence[RunRecord]) -> dict[str, list[float]]:
     tests = [run.test for run in runs if run.test is not None]
     return {"metric": [s.metric for s in tests], "loss": [s.loss for s in tests]}
+
+
+def _best_single(task: Task, ground: Ground) -> dict[str, Any]:
+    """Return the scores of the remedy that is best on test by itself, at the task's own rate."""
+    arms = {spec.name: Recipe(spec) for spec in SINGLE[task.data.kind]}
+    study = compare(task, arms, ground.seeds, executor=InProcess()).record
+    best = max(study.arms[1:], key=lambda arm: fmean(arm.per_seed))
+    return {"name": best.name, **_scores(best.runs)}
 
 
 def _to_the_end(task: Task, seed: int) -> Score:
