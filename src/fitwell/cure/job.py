@@ -16,13 +16,12 @@ from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
 from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
 from fitwell.studies.bench import Bench
 from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget
-from fitwell.studies.candidates import remedies_named
 from fitwell.studies.checking import Examination, examine, first_look, merged
 from fitwell.studies.executor import Executor, executor_for
 from fitwell.studies.folder import Folder, open_folder
 from fitwell.studies.job import Job
 from fitwell.studies.progress import Progress, Silent
-from fitwell.studies.search import SEARCH_SEEDS, Found, search
+from fitwell.studies.search import SEARCH_SEEDS, Found, names_remedies, search
 from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
 from fitwell.studies.training import conflicts_of_recipe, without_test
@@ -46,6 +45,7 @@ def cure(
     progress: Progress | None = None,
     executor: Executor | None = None,
     device: str = "cpu",
+    blind: bool = False,
     command: str = "",
 ) -> Cure:
     """Diagnose a task, search for the recipe that helps most, and prove it on test rows.
@@ -65,6 +65,8 @@ def cure(
         executor: Where the runs are done, and left open; by default here if they are short, else
             in one process a core.
         device: Where to train.
+        blind: Whether the search goes without the diagnosis: the same remedies and budget, proposed
+            by Optuna's TPE from a flat prior. To see what the diagnosis is worth.
         command: The command to print in the report.
 
     Raises:
@@ -79,6 +81,8 @@ def cure(
     check_seeds(seeds)
     task.check()
     options = {"budget": budget, "runs": runs, "seeds": seeds, "device": device}
+    if blind:
+        options["blind"] = blind
     with open_folder(out, _identity(task, options), overwrite=overwrite) as folder:
         store = Store(folder.path / "study.db", higher_is_better=task.higher_is_better)
         case = Case(
@@ -89,6 +93,7 @@ def cure(
             seeds=seeds,
             progress=progress or Silent(),
             device=device,
+            blind=blind,
             given=executor,
         )
         try:
@@ -117,19 +122,20 @@ class Case:
     seeds: int
     progress: Progress
     device: str
+    blind: bool = False
     given: Executor | None = None
 
     def solve(self, command: str = "") -> CureRecord:
         """Do the whole job and return what was found."""
         self.budget.start()
         before = self.examined()
-        named = remedies_named(before.diagnosis, self.task.data.kind)
-        executor = self.executor(before.run.seconds, searching=bool(named))
-        blind = self.bench(without_test(self.task), executor)
+        searching = self.blind or names_remedies(before.diagnosis)
+        executor = self.executor(before.run.seconds, searching=searching)
+        withheld = self.bench(without_test(self.task), executor)
         keep_room(self.task, before.diagnosis, self.budget, before.run.seconds / executor.workers)
         finished = False
         try:
-            found = self.searched(before, blind) if named else None
+            found = self.searched(before, withheld) if searching else None
             winner = found.winner if found else None
             rate = found.untreated.rate if found and winner else 1.0
             arms = [Arm(UNTREATED, rate=rate)]
@@ -140,7 +146,7 @@ class Case:
             self.progress.stage("proving on test data", len(arms) * self.seeds)
             proving = self.bench(self.task, executor)
             study = prove(proving, arms, range(self.seeds))
-            ahead = outlook(blind, before.diagnosis, rate, proving.cost / executor.workers)
+            ahead = outlook(withheld, before.diagnosis, rate, proving.cost / executor.workers)
             finished = True
         finally:
             if self.given is None:
@@ -190,17 +196,18 @@ class Case:
             weights=self.folder.path / WEIGHTS,
         )
 
-    def searched(self, before: Examination, blind: Bench) -> Found:
+    def searched(self, before: Examination, withheld: Bench) -> Found:
         """Search on validation rows; the test rows are not there to be read."""
         self.progress.say(str(before.diagnosis))
         expected = self.budget.search_runs
         left = self.budget.search_seconds
         if left is not None:
-            workers = blind.executor.workers
+            workers = withheld.executor.workers
             fitting = int((left - self.budget.elapsed) * workers / before.run.seconds)
             expected = max(1, min(fitting, expected or fitting))
         self.progress.stage("searching", expected)
-        return search(blind, before.diagnosis, proof_seeds=self.seeds)
+        diagnosis = None if self.blind else before.diagnosis
+        return search(withheld, diagnosis, proof_seeds=self.seeds)
 
     def recorded(
         self,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import final
 
-from fitwell.records import RunRecord
+from fitwell.errors import NotApplicable
+from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies.budget import Budget
 from fitwell.studies.executor import Executor
 from fitwell.studies.job import Batch, Done, Job
 from fitwell.studies.performing import Performance
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.store import Memory, Store
+from fitwell.studies.training import check_serves
 from fitwell.tasks import Task
+
+FAILURES = (NotApplicable, RuntimeError, ValueError, TypeError)
+"""What a remedy that does not fit a network may raise while it is applied."""
 
 
 @final
@@ -47,6 +52,7 @@ class Bench:
         self.progress = progress or Silent()
         self._perform = Performance(executor.share(task), device, str(weights) if weights else None)
         self._seconds: list[float] = []
+        self._refusals: dict[tuple[str, ...], str | None] = {}
 
     @property
     def cost(self) -> float:
@@ -57,6 +63,17 @@ class Bench:
         """Say whether that many runs more fit into the search."""
         each = self.cost / self.executor.workers
         return self.budget is None or self.budget.has_room(runs, runs * each)
+
+    def refusal(self, recipe: Sequence[RemedySpec]) -> str | None:
+        """Say why a recipe cannot serve the network, or None if it can; asked once of each."""
+        key = tuple(map(str, recipe))
+        if key not in self._refusals:
+            try:
+                check_serves(self.task, recipe)
+                self._refusals[key] = None
+            except FAILURES as error:
+                self._refusals[key] = str(error).splitlines()[0]
+        return self._refusals[key]
 
     def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
         """Do jobs and return what each gave, in the order of the jobs.

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from fitwell.errors import TaskError
@@ -163,6 +164,11 @@ class Task:
     def metric_fn(self, outputs: Tensor, targets: Tensor) -> float:
         """Return the metric over all rows of a split, numbers in the unit of the raw table."""
         return self._metric(*self._restored(outputs, targets))
+
+    @property
+    def has_plain_cross_entropy(self) -> bool:
+        """Whether the loss is PyTorch's cross-entropy, without settings of its own."""
+        return self._loss.function is cross_entropy
 
     def stacked_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of every run (runs,), as :meth:`loss_fn` gives it.

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import torch
-from tests.studies.stacked.conftest import compare, exact_task, jobs_of
+from tests.studies.stacked.conftest import assert_same, compare, exact_task, jobs_of
 from torch import Tensor, nn
 
 from fitwell.records import RemedySpec
 from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable
+from fitwell.studies.training import fit
 
 
 class Residual(nn.Module):
@@ -47,6 +48,13 @@ def test_a_network_with_shortcuts_trains_as_alone():
 
 def test_remedies_act_in_it_as_alone():
     compare(exact_task(Residual), jobs_of("L2", "ClipNorm", "WeightAverage", "Mixup"))
+
+
+def test_convolutions_train_one_by_one_on_a_cpu_but_can_train_together():
+    task = exact_task(Images, shape=(1, 4, 6))
+    jobs = jobs_of()
+    assert "convolutions" in str(stackable(task, jobs[0]))
+    assert_same(fit_stacked(task, jobs), [fit(task, job) for job in jobs], 1e-7)
 
 
 def test_shared_weights_stay_shared():

@@ -116,6 +116,8 @@ class Chain(Program):
 
     def __init__(self, layers: list[Layer]) -> None:
         self._layers = layers
+        linear = [layer for layer in layers if isinstance(layer, StackedLinear)]
+        self.turned = frozenset(layer.name("weight") for layer in linear)
         owned = False
         for before, layer in zip([None, *layers[:-1]], layers, strict=True):
             layer.may_overwrite = owned and before is not None and not before.reads_output

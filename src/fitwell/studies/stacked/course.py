@@ -62,7 +62,8 @@ class StackedCourse:
     def _stack(self, treated: Sequence[Treated]) -> None:
         parameters = stacked([trained_parameters(model) for model in self.models])
         first = next(iter(parameters.values()))
-        self._weights = Slab({n: p.shape[1:] for n, p in parameters.items()}, len(first), first)
+        shapes = {name: p.shape[1:] for name, p in parameters.items()}
+        self._weights = Slab(shapes, len(first), first, self.program.turned)
         self._weights.fill(parameters)
         self._gradients = self._weights.like()
         self._state = stacked([state_of(model) for model in self.models])

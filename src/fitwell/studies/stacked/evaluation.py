@@ -36,9 +36,7 @@ def scores_of(
 ) -> list[Score]:
     """Return metric and mean loss of every run; arguments as for :func:`outputs_of`."""
     outputs = outputs_of(program, split.x, rows, runs)
-    return [
-        Score(float(task.metric_fn(own, y)), float(task.loss_fn(own, y)))
-        for own, y in (
-            (outputs[run], split.y if rows is None else split.y[rows[run]]) for run in range(runs)
-        )
-    ]
+    y = split.y.expand(runs, *split.y.shape) if rows is None else split.y[rows]
+    metrics = task.stacked_metric(outputs, y).tolist()
+    losses = task.stacked_loss(outputs, y).tolist()
+    return [Score(float(m), float(loss)) for m, loss in zip(metrics, losses, strict=True)]

@@ -13,7 +13,10 @@ from fitwell.studies.stacked.sheet import Sheet
 
 @final
 class StackedLinear(Layer):
-    """A linear layer: ``y = x Wᵀ + b`` in every run."""
+    """A linear layer: ``y = x Wᵀ + b`` in every run.
+
+    It is quickest where the memory holds the weights transposed, (inputs, outputs).
+    """
 
     weight: Tensor
     bias: Tensor | None = None
@@ -32,7 +35,7 @@ class StackedLinear(Layer):
 
     def accept(self, gradients: Values) -> None:
         """Write the gradients there; a product can only be written to memory without gaps."""
-        self._to = gradients[self.name("weight")]
+        self._to = gradients[self.name("weight")].mT
         self._direct = self._to.is_contiguous()
         self._product = self._to if self._direct else torch.empty_like(self._to).contiguous()
         if self._has_bias:
@@ -51,7 +54,7 @@ class StackedLinear(Layer):
 
     def backward(self, gradient: Sheet, *, wanted: bool) -> Sheet:
         """Write the gradients of weight and bias."""
-        torch.bmm(gradient.values.mT, self._input, out=self._product)
+        torch.bmm(self._input.mT, gradient.values, out=self._product)
         if not self._direct:
             self._to.copy_(self._product)
         if self._has_bias:

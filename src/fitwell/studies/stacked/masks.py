@@ -53,21 +53,31 @@ class Masks:
         key = tuple(x.shape)
         if key not in self._known:
             shapes = mask_shapes(self._model, x[0])
-            self._known[key] = {
-                path: torch.ones((len(x), *shape), dtype=torch.get_default_dtype(), device=x.device)
-                for path, shape in shapes.items()
-            }
+            self._known[key] = {path: self._empty(x, path, shape) for path, shape in shapes.items()}
         masks = self._known[key]
         for path, mask in masks.items():
             self._fill(mask, [rates[self._paths.index(path)] for rates in self._rates])
         return masks
 
-    def _fill(self, mask: Tensor, rates: Sequence[float]) -> None:
-        for part, rate, generator in zip(mask.unbind(), rates, self._generators, strict=True):
-            if 0 < rate < 1:
-                part.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
-            elif rate == 1:
+    def _empty(self, x: Tensor, path: str, shape: Sequence[int]) -> Tensor:
+        """Return the masks of a dropout that keeps everything, or nothing, where a run asks so."""
+        dtype = next(p.dtype for p in self._model.parameters() if p.is_floating_point())
+        mask = torch.ones((len(x), *shape), dtype=dtype, device=x.device)
+        for part, rates in zip(mask, self._rates, strict=True):
+            if rates[self._paths.index(path)] == 1:
                 part.zero_()
+        return mask
+
+    def _fill(self, mask: Tensor, rates: Sequence[float]) -> None:
+        for part, rate, generator in zip(mask, rates, self._generators, strict=True):
+            if 0 < rate < 1:
+                part.bernoulli_(1 - rate, generator=generator)
+        kept = [1 - rate if 0 < rate < 1 else 1.0 for rate in rates]
+        if len(set(kept)) == 1:
+            mask.div_(kept[0])
+        else:
+            shares = torch.tensor(kept, dtype=mask.dtype, device=mask.device)
+            mask.div_(shares.view(-1, *(1 for _ in mask.shape[1:])))
 
 
 @torch.no_grad()

@@ -23,6 +23,9 @@ class Program(ABC):
     It holds no weights: it works on those that it is bound to, and so serves any number of runs.
     """
 
+    turned: frozenset[str] = frozenset()
+    """Names of the matrices that are best held transposed in memory."""
+
     @abstractmethod
     def bind(self, values: Values) -> None:
         """Use these parameters and buffers from now on; buffers are moved in place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import prod
 from typing import final
 
@@ -27,11 +27,18 @@ class Slab:
         shapes: Shape of each tensor without the axis of runs.
         runs: Number of runs.
         like: Gives type and device.
+        turned: Matrices whose memory holds them transposed.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int]], runs: int, like: Tensor) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        runs: int,
+        like: Tensor,
+        turned: Collection[str] = (),
+    ) -> None:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        self.runs = runs
+        self.runs, self._turned = runs, frozenset(turned)
         sizes = {name: padded(prod(shape)) for name, shape in self.shapes.items()}
         self.flat = torch.zeros(sum(sizes.values()) * runs, dtype=like.dtype, device=like.device)
         self.blocks: dict[str, Tensor] = {}  # (runs, padded size)
@@ -41,12 +48,16 @@ class Slab:
             size = sizes[name]
             block = self.flat[start : start + runs * size].view(runs, size)
             self.blocks[name] = block
-            self.tensors[name] = block[:, : prod(shape)].view(runs, *shape)
+            values = block[:, : prod(shape)]
+            if name in self._turned:
+                self.tensors[name] = values.view(runs, *shape[::-1]).mT
+            else:
+                self.tensors[name] = values.view(runs, *shape)
             start += runs * size
 
     def like(self) -> Slab:
         """Return another of the same layout, filled with zeros."""
-        return Slab(self.shapes, self.runs, self.flat)
+        return Slab(self.shapes, self.runs, self.flat, self._turned)
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy tensors of all runs in."""
@@ -54,15 +65,10 @@ class Slab:
 
     def kept(self, runs: Tensor) -> Slab:
         """Return a smaller one with some of the runs, in that order."""
-        smaller = Slab(self.shapes, len(runs), self.flat)
+        smaller = Slab(self.shapes, len(runs), self.flat, self._turned)
         for name, block in self.blocks.items():
             torch.index_select(block, 0, runs, out=smaller.blocks[name])
         return smaller
-
-    def copy_runs(self, other: Slab, runs: Tensor) -> None:
-        """Copy some of the runs of another of the same layout to their places here."""
-        for name, block in self.blocks.items():
-            block[runs] = other.blocks[name][runs]
 
     def pieces(self, names: Sequence[str], first: int, last: int) -> list[Tensor]:
         """Return the memory of some tensors of the runs from first to before last, flat.

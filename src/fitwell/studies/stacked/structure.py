@@ -36,6 +36,8 @@ _FAILURES = (
 )
 """What a network raises that cannot be mapped over runs."""
 
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 _verdicts: WeakKeyDictionary[Task, dict[tuple[Hashable, str], str | None]] = WeakKeyDictionary()
 """What was found out in this process; it depends on task and structure alone."""
 
@@ -70,11 +72,22 @@ def _tried(task: Task, job: Job, device: str) -> str | None:
                 for seed in (job.seed, job.seed + 1)
             ]
             optimizer = task.make_optimizer(treated[0].model.parameters())
-            return refused(optimizer) or refused_network(treated, x)
+            return (
+                refused(optimizer)
+                or _loses(treated[0].model, device)
+                or refused_network(treated, x)
+            )
     except _FAILURES as error:
         return _first_line(error)
     except FitwellError as error:
         return f"it cannot be treated: {_first_line(error)}"
+
+
+def _loses(model: nn.Module, device: str) -> str | None:
+    """Say why runs of a network would be slower together."""
+    if device == "cpu" and any(isinstance(m, _CONVOLUTIONS) for m in model.modules()):
+        return "on a CPU, convolutions of many runs take longer together than one after the other"
+    return None
 
 
 def program_for(model: nn.Module, example: Tensor) -> Program:

@@ -35,6 +35,9 @@ class FormulaBench:
     def has_room(self, runs):
         return self.budget.has_room(runs, 0.0)
 
+    def refusal(self, recipe):
+        return next((f"{s.name} has no place" for s in recipe if s.name in self.refuse), None)
+
     def run(self, jobs, *, share=None):
         found = {}
         for job in jobs:
@@ -61,12 +64,12 @@ def test_the_best_combination_and_rate_are_found():
     def accuracy(recipe, rate, seed):
         gain = 0.05 * ("Augment" in recipe) + 0.03 * ("Dropout" in recipe)
         gain -= 0.04 * ("L2" in recipe) + 0.03 * ("LabelSmoothing" in recipe)
-        return 0.85 + gain + 0.02 * (rate == 3.0 and bool(recipe)) + noise(seed)
+        return 0.85 + gain + 0.02 * (2 < rate < 6 and bool(recipe)) + noise(seed)
 
     found = search(FormulaBench(accuracy), SICK)
     assert found.winner is not None
     assert {s.name for s in found.winner.recipe} == {"Augment", "Dropout"}
-    assert found.winner.rate == 3.0
+    assert 2 < found.winner.rate < 6
     assert found.evidence is not None
     assert found.evidence.mean == pytest.approx(0.1, abs=0.001)
 
@@ -115,13 +118,13 @@ def test_a_recipe_that_cannot_be_proven_in_time_is_not_told_as_no_better(seconds
 
 def test_noise_alone_does_not_win_often():
     wins = 0
-    for trial in range(20):
+    for trial in range(10):
 
         def accuracy(recipe, rate, seed, trial=trial):
             return 0.9 + 0.01 * Random(f"{recipe}{rate}{seed}{trial}").gauss(0, 1)
 
         wins += search(FormulaBench(accuracy), SICK).winner is not None
-    assert wins <= 14
+    assert wins <= 7
 
 
 def test_a_rate_that_alone_explains_the_gain_is_given_to_the_untreated_too():

@@ -1,0 +1,232 @@
+"""What the diagnosis is worth to a search: guided against TPE and random over the same space.
+
+Run from the root of the repository; finished runs are kept in the folder of ``--cache``, so that a
+later call goes on where this one was::
+
+    python benchmarks/search.py --tasks digits-few sigmoid-10-sgd --repeats 2
+    python benchmarks/search.py --part steps --repeats 1
+
+Part ``reach`` counts the runs that guided search needs to reach the validation loss that 60 blind
+runs end with. Part ``steps`` compares the held-out log-loss of what each search chose with 20 and
+with 100 runs, and the gain that a proof reports with the gain on rows that nobody has read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from search_tasks import TASKS, Ground
+
+from fitwell.records import Diagnosis, RunRecord
+from fitwell.studies.bench import FAILURES
+from fitwell.studies.budget import Budget
+from fitwell.studies.candidates import Candidate, label
+from fitwell.studies.checking import examine
+from fitwell.studies.job import Done, Job, Refusal
+from fitwell.studies.search import SEARCH_SEEDS, Race, search
+from fitwell.studies.search.blind import told
+from fitwell.studies.search.exploring import explore
+from fitwell.studies.search.searching import proposer_for
+from fitwell.studies.search.space import space_for
+from fitwell.studies.store import run_from_dict
+from fitwell.studies.training import check_serves, evaluate, fit
+
+BLIND_RUNS = 60
+MARKS = (5, 10, 20, 40, 60)
+STEPS = (20, 100)
+PROOF = tuple(range(4))
+
+
+class CachedBench:
+    """Does runs one after another, scored on all held-out rows, and keeps them in a file.
+
+    The search reads validation scores alone; the others are for the judge.
+    """
+
+    def __init__(self, ground: Ground, file: Path, runs: int | None = None) -> None:
+        self.ground, self.task, self.file = ground, ground.task, file
+        self.budget = Budget(None, runs) if runs else None
+        self.executor = SimpleNamespace(workers=1)
+        self.cost = 0.0
+        self.order: list[Job] = []
+        self.seconds = 0.0
+        self.known: dict[str, dict[str, Any]] = {}
+        self.refusals: dict[tuple[str, ...], str | None] = {}
+        for line in file.read_text().splitlines() if file.exists() else ():
+            self._remember(line)
+
+    def _remember(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # cut short by a kill
+            return
+        self.known[entry["key"]] = entry
+
+    def has_room(self, runs: int) -> bool:
+        return self.budget is None or self.budget.has_room(runs, 0.0)
+
+    def refusal(self, recipe: Sequence[Any]) -> str | None:
+        key = tuple(map(str, recipe))
+        if key not in self.refusals:
+            try:
+                check_serves(self.task, recipe)
+                self.refusals[key] = None
+            except FAILURES as error:
+                self.refusals[key] = str(error).splitlines()[0]
+        return self.refusals[key]
+
+    def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
+        found: dict[Job, Done] = {}
+        for job in dict.fromkeys(jobs):
+            if share is not None and self.budget and not self.budget.take(share, None):
+                break
+            found[job] = self.one(job)
+            if share is not None:
+                self.order.append(job)
+        return found
+
+    def one(self, job: Job) -> Done:
+        entry = self.entry(job)
+        if "refused" in entry:
+            return Refusal(job.arm, entry["refused"])
+        return replace(run_from_dict(entry["record"]), arm=job.arm)
+
+    def entry(self, job: Job) -> dict[str, Any]:
+        """Return what is known of a job, doing it first if nothing is."""
+        if job.key not in self.known:
+            began = time.process_time()
+            entry: dict[str, Any] = {"key": job.key}
+            try:
+                fitted = fit(self.task, job)
+                entry["record"] = asdict(replace(fitted.run, arm=""))
+                for name, split in (("test", self.task.data.test), ("fresh", self.ground.fresh)):
+                    if len(split):
+                        entry[name] = list(vars_of(evaluate(self.task, fitted.model, split)))
+            except FAILURES as error:
+                entry["refused"] = str(error).splitlines()[0]
+            self.seconds += time.process_time() - began
+            self.known[job.key] = entry
+            with self.file.open("a") as out:
+                out.write(json.dumps(entry) + "\n")
+        return self.known[job.key]
+
+
+def vars_of(score: Any) -> tuple[float, float]:
+    return score.metric, score.loss
+
+
+def loss_of(bench: CachedBench, candidate: Candidate) -> float:
+    """Return the validation loss of a candidate on the first seed of the search."""
+    done = bench.one(candidate.job(SEARCH_SEEDS[0]))
+    assert isinstance(done, RunRecord)
+    return done.validation.loss
+
+
+def blind_course(bench: CachedBench, runs: int, *, seed: int, random: bool) -> list[Candidate]:
+    """Return what a blind search tried, in order: a run at a time, told of every result at once."""
+    space = space_for(bench.task.data.kind, bench.refusal)
+    study = told(space, (), seed=seed, random=random)
+    course: list[Candidate] = []
+    while len(course) < runs:
+        trial = study.ask()
+        candidate = space.suggested(trial)
+        done = bench.one(candidate.job(SEARCH_SEEDS[0]))
+        if isinstance(done, Refusal):
+            study.tell(trial, state=_failed())
+            continue
+        study.tell(trial, done.validation.loss)
+        course.append(candidate)
+    return course
+
+
+def _failed() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState.FAIL
+
+
+def diagnosis_of(bench: CachedBench) -> Diagnosis:
+    return examine(bench.task, seed=SEARCH_SEEDS[0]).diagnosis
+
+
+def guided_course(bench: CachedBench, runs: int, *, seed: int) -> list[tuple[float, float]]:
+    """Return the cost so far and the validation loss of every run of a guided exploring."""
+    bench.budget, bench.order = Budget(None, runs), []
+    race = Race(bench)  # type: ignore[arg-type]  # it asks for what a bench does
+    space = space_for(bench.task.data.kind, bench.refusal)
+    explore(race, proposer_for(space, diagnosis_of(bench), seed=seed), share=1.0)
+    spent, course = 0.0, []
+    for job in [Candidate().job(SEARCH_SEEDS[0]), *bench.order]:
+        spent += (job.epochs or bench.task.epochs) / bench.task.epochs
+        done = bench.one(job)
+        if isinstance(done, RunRecord):
+            course.append((spent, done.validation.loss))
+    return course
+
+
+def best_by(course: Sequence[tuple[float, float]], runs: float) -> float:
+    """Return the lowest validation loss that was reached with that many runs."""
+    return min((loss for spent, loss in course if spent <= runs), default=float("inf"))
+
+
+def reach(name: str, repeat: int, cache: Path) -> dict[str, Any]:
+    """Count the runs of guided search that reach what blind ones end with."""
+    bench = opened(name, repeat, cache)
+    found: dict[str, Any] = {"task": name, "repeat": repeat}
+    guided = guided_course(bench, BLIND_RUNS, seed=repeat)
+    found["guided"] = [best_by(guided, mark) for mark in MARKS]
+    for method in ("tpe", "random"):
+        tried = blind_course(bench, BLIND_RUNS, seed=repeat, random=method == "random")
+        course = [(i + 1.0, loss_of(bench, c)) for i, c in enumerate(tried)]
+        goal = best_by(course, BLIND_RUNS)
+        found[method] = [best_by(course, mark) for mark in MARKS]
+        found[f"runs to {method}"] = next((s for s, loss in guided if loss <= goal), None)
+    return found
+
+
+def steps(name: str, repeat: int, cache: Path, runs: int) -> dict[str, Any]:
+    """Compare what each search chose with so many runs, on rows that no choice was made on."""
+    bench = opened(name, repeat, cache)
+    found: dict[str, Any] = {"task": name, "repeat": repeat, "runs": runs}
+    bench.budget, bench.order = Budget(None, runs), []
+    result = search(bench, diagnosis_of(bench), seed=repeat)  # type: ignore[arg-type]
+    chosen = {"guided": result.winner or result.untreated}
+    for method in ("tpe", "random"):
+        tried = blind_course(bench, runs, seed=repeat, random=method == "random")
+        chosen[method] = min(tried, key=partial(loss_of, bench))
+    for method, candidate in chosen.items():
+        found[method] = held_out(bench, candidate)
+        found[f"{method} recipe"] = f"{label(candidate.recipe)} × {candidate.rate:g}"
+    found["untreated"] = held_out(bench, result.untreated)
+    return found
+
+
+def held_out(bench: CachedBench, candidate: Candidate) -> dict[str, list[list[float]]]:
+    """Return metric and loss on test and on fresh rows, a pair for every seed of the proof."""
+    entries = [bench.entry(replace(candidate.job(seed))) for seed in PROOF]
+    return {side: [e[side] for e in entries if side in e] for side in ("test", "fresh")}
+
+
+def opened(name: str, repeat: int, cache: Path) -> CachedBench:
+    torch.set_num_threads(1)
+    return CachedBench(TASKS[name](repeat), cache / f"{name}-{repeat}.jsonl")
+
+
+def blinded(name: str, repeat: int, cache: Path, runs: int) -> str:
+    """Do the blind runs alone, so that they are there when they are asked for."""
+    bench = opened(name, repeat, cache)
+    for random in (False, True):
+        blind_course(bench, runs, seed=repeat, random=random)
+    return f"{name} {repeat}: {len(bench.known)} runs, {bench.seconds:.0f} s"

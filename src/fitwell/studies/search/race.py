@@ -1,0 +1,168 @@
+"""The race: candidates, the runs that they have had, and who is ahead on validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import final
+
+from fitwell.records import Effect, RunRecord, Score, Trial
+from fitwell.studies.bench import Bench
+from fitwell.studies.candidates import Candidate, label
+from fitwell.studies.job import Refusal
+from fitwell.studies.statistics import paired_effect
+
+SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
+"""Seeds of the search; those of a proof count from 0 and never come this far."""
+LEADERS = 3
+"""How many of the best are varied, and how many run on all seeds of the search."""
+FEW_ROWS = 100
+"""Validation rows under which the loss weighs as much as the metric, which is then coarse."""
+
+
+@final
+@dataclass
+class Race:
+    """Candidates and the runs that they have had so far.
+
+    Args:
+        bench: Does the runs.
+        proof_seeds: Seeds of the proof; a candidate too slow to be proven in time is passed over.
+    """
+
+    bench: Bench
+    proof_seeds: int = 0
+    runs: dict[Candidate, dict[int, RunRecord]] = field(default_factory=dict)
+    refused: dict[str, None] = field(default_factory=dict)
+    tried: dict[Candidate, None] = field(default_factory=dict)
+
+    def run(
+        self, candidates: Iterable[Candidate], seeds: Sequence[int], share: float | None
+    ) -> bool:
+        """Run candidates on seeds as far as the budget goes; say whether all were run."""
+        pool = tuple(c for c in candidates if self.serves(c))
+        jobs = {c.job(seed): c for seed in seeds for c in pool}
+        done = self.bench.run(jobs, share=share)
+        for job, result in done.items():
+            self.tried[jobs[job]] = None
+            if isinstance(result, Refusal):
+                self.refused[f"{result.arm} was left out: {result.reason}"] = None
+            else:
+                self.runs.setdefault(jobs[job], {})[job.seed] = result
+        return len(done) == len(jobs)
+
+    def serves(self, candidate: Candidate) -> bool:
+        """Say whether a recipe can serve the network; why not is remembered."""
+        reason = self.bench.refusal(candidate.recipe)
+        if reason is not None:
+            self.tried[candidate] = None
+            self.refused[f"{label(candidate.recipe)} was left out: {reason}"] = None
+        return reason is None
+
+    def score(self, candidate: Candidate) -> Score:
+        """Return the mean validation score of a candidate over its seeds.
+
+        The first seed picks candidates out of many, and so flatters those that it picked: it counts
+        only where there is no other.
+        """
+        runs = [r for seed, r in self.runs[candidate].items() if seed != SEARCH_SEEDS[0]]
+        runs = runs or list(self.runs[candidate].values())
+        return Score(
+            fmean(run.validation.metric for run in runs), fmean(run.validation.loss for run in runs)
+        )
+
+    def ranked(self, *, treated: bool, seeds: int = 1) -> list[Candidate]:
+        """Return the candidates with at least that many seeds, the best first.
+
+        Places by metric and by loss are added; the loss weighs the more, the fewer validation rows
+        there are to tell one metric from another.
+        """
+        return self._ordered(
+            c
+            for c, runs in self.runs.items()
+            if bool(c.recipe) == treated and len(runs) >= seeds and self.provable(c)
+        )
+
+    def _ordered(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        pool = list(candidates)
+        sign = -1.0 if self.bench.task.higher_is_better else 1.0
+        scores = {c: self.score(c) for c in pool}
+        by_metric = _places({c: sign * s.metric for c, s in scores.items()})
+        by_loss = _places({c: s.loss for c, s in scores.items()})
+        weight = min(1.0, FEW_ROWS / max(1, len(self.bench.task.data.validation)))
+        return sorted(pool, key=lambda c: (by_metric[c] + weight * by_loss[c], len(c.recipe)))
+
+    def best(self, *, treated: bool) -> Candidate | None:
+        """Return the best of those candidates that ran on the most seeds."""
+        pool = self.ranked(treated=treated)
+        most = max((len(self.runs[c]) for c in pool), default=0)
+        return next((c for c in self.ranked(treated=treated, seeds=most)), None)
+
+    def proof_seconds(self, candidate: Candidate) -> float:
+        """Return how long a proof of the candidate is estimated to take."""
+        arms = (self.runs[candidate], self.runs.get(Candidate()) or self.runs[candidate])
+        pair = sum(min(run.seconds for run in runs.values()) for runs in arms)
+        return self.proof_seeds * pair / self.bench.executor.workers
+
+    def provable(self, candidate: Candidate) -> bool:
+        """Say whether a proof of the candidate would still end in time, were it next."""
+        budget = self.bench.budget
+        if budget is None or budget.seconds is None or not candidate.recipe:
+            return True
+        return budget.can_prove(self.proof_seconds(candidate))
+
+    def left_out(self) -> tuple[str, ...]:
+        """Say why candidates could not become the winner."""
+        slow = sum(not self.provable(c) for c in self.runs)
+        late = (
+            f"{slow} recipes were passed over, since their proof would not end in time: allow more."
+        )
+        return (*self.refused, late) if slow else tuple(self.refused)
+
+    def keep_time(self) -> None:
+        """Keep as much of the budget as the slowest of the leaders needs for its proof."""
+        budget = self.bench.budget
+        if budget is not None and budget.seconds is not None:
+            leaders = self.ranked(treated=True)[:LEADERS]
+            budget.reserve(max(map(self.proof_seconds, leaders), default=0.0))
+
+    def evidence(self, base: Candidate, other: Candidate) -> Effect | None:
+        """Return the improvement on the seeds that did not pick the candidate out of all others."""
+        return self.effect(base, other, seeds=SEARCH_SEEDS[1:]) or self.effect(base, other)
+
+    def effect(
+        self,
+        base: Candidate,
+        other: Candidate,
+        *,
+        loss: bool = False,
+        seeds: Sequence[int] = SEARCH_SEEDS,
+    ) -> Effect | None:
+        """Return the improvement of one candidate over another on their common seeds."""
+        both = self.runs.get(base, {}).keys() & self.runs.get(other, {}).keys()
+        common = [seed for seed in seeds if seed in both]
+        if len(common) < 2:
+            return None
+        before, after = ([self.runs[c][s].validation for s in common] for c in (base, other))
+        if loss:
+            return paired_effect(
+                [s.loss for s in before], [s.loss for s in after], higher_is_better=False
+            )
+        return paired_effect(
+            [s.metric for s in before],
+            [s.metric for s in after],
+            higher_is_better=self.bench.task.higher_is_better,
+        )
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return everything that ran, most seeds and best place first."""
+        pool = self._ordered(self.runs)
+        pool.sort(key=lambda c: -len(self.runs[c]))
+        return tuple(Trial(c.recipe, c.rate, self.score(c), len(self.runs[c])) for c in pool)
+
+
+def _places(values: dict[Candidate, float]) -> dict[Candidate, float]:
+    """Return the place of each candidate from 0, the smallest value first; equal ones share it."""
+    order = sorted(values.values())
+    return {c: order.index(value) for c, value in values.items()}
