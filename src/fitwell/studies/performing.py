@@ -16,7 +16,13 @@ from fitwell.errors import NotApplicable
 from fitwell.records import RunRecord
 from fitwell.studies.job import Batch, Done, Job, Refusal, Results
 from fitwell.studies.row_scoring import with_test_rows
-from fitwell.studies.stacked import Unstackable, fit_stacked, stackable, structure
+from fitwell.studies.stacked import (
+    Unstackable,
+    fit_stacked,
+    is_quick_alone,
+    stackable,
+    structure,
+)
 from fitwell.studies.training import Fitted, fit
 from fitwell.tasks import Task
 
@@ -42,8 +48,9 @@ class Performance:
     def __call__(self, batch: Batch) -> Results:
         """Return for every job the record of its run, or why a remedy could not serve.
 
-        Jobs of one structure train as one program, where their network can; a job is done in the
-        same way whether others are there or not.
+        Jobs of one structure train as one program, where their network can. What a plain sequence
+        of layers gives is the same in every bit whether others are there or not; what other
+        networks give, to floating-point tolerance.
         """
         task = self.task()
         groups: dict[Hashable, list[int]] = {}
@@ -56,7 +63,8 @@ class Performance:
         return [done[place] for place in range(len(batch))]
 
     def _of_one_structure(self, task: Task, jobs: Sequence[Job]) -> list[Done]:
-        if stackable(task, jobs[0], self.device) is not None:
+        single = len(jobs) == 1 and not is_quick_alone(task, jobs[0], self.device)
+        if single or stackable(task, jobs[0], self.device) is not None:
             return [self._alone(task, job) for job in jobs]
         try:
             fitted = fit_stacked(task, jobs, device=self.device)
