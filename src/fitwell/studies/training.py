@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, final
@@ -20,6 +20,8 @@ from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
 from fitwell.records import RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
+from fitwell.studies.memory_format import laid_out, memory_format_of, turn
+from fitwell.studies.pooling import pooling_first
 from fitwell.studies.standing import standing_of
 from fitwell.studies.subsets import passes, repeats, subset
 from fitwell.tasks import Split, Task
@@ -97,9 +99,12 @@ def fit(task: Task, job: Job, *, observer: Observer | None = None, device: str =
     started = time.perf_counter()
     with reproducible(job.seed, device):
         course = _Course(task, job, device)
-        watching = observer(course.model, course.optimizer) if observer else nullcontext(_ignore)
-        with watching as listener:
-            course.run(listener)
+        if observer is None:
+            with pooling_first(course.model):
+                course.run(_ignore)
+        else:
+            with observer(course.model, course.optimizer) as listener:
+                course.run(listener)
         scores = course.score()
     run = course.standing.record(
         job,
@@ -226,10 +231,13 @@ class _Course:
         data = task.data
         self.train = on_device(subset(data.train, job.share, seed=job.seed), device)
         self.repeats = repeats(len(data.train), len(self.train), task.batch_size)
-        self.validation = on_device(data.validation, device)
-        self.subset = _seen(self.train, len(self.validation))
         self.treated = treated_network(task, job.recipe, self.train.x, seed=job.seed)
         self.model: nn.Module = self.treated.model
+        self.format = memory_format_of(self.model, self.train.x)
+        turn(self.model, self.format)
+        self.train = laid_out(self.train, self.format)
+        self.validation = laid_out(on_device(data.validation, device), self.format)
+        self.subset = _seen(self.train, len(self.validation))
         self.optimizer = self.treated.optimizer(partial(_quick_optimizer, task, job.rate))
         self.scheduler = self.treated.scheduler(self.optimizer)
         self.standing = standing_of(task)
@@ -254,6 +262,7 @@ class _Course:
         self.treated.finish()
         if self.weights:
             self.model.load_state_dict(self.weights)
+        turn(self.model, torch.contiguous_format)
         self.model.eval()
 
     def _epoch(self, loss_fn: Callable[[Any, Any], Tensor], order: torch.Generator) -> bool:

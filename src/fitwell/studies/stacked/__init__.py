@@ -2,6 +2,6 @@
 
 from fitwell.studies.stacked.fitting import fit_stacked
 from fitwell.studies.stacked.program import Unstackable
-from fitwell.studies.stacked.structure import is_quick_alone, stackable, structure
+from fitwell.studies.stacked.structure import stackable, structure
 
-__all__ = ["Unstackable", "fit_stacked", "is_quick_alone", "stackable", "structure"]
+__all__ = ["Unstackable", "fit_stacked", "stackable", "structure"]

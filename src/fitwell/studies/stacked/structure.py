@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -28,15 +27,9 @@ _FAILURES = (
 )
 """What a network raises that cannot be mapped over runs."""
 
-
-class _Verdict(NamedTuple):
-    reason: str | None
-    chain: bool
-
-
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
-_verdicts: WeakKeyDictionary[Task, dict[tuple[Hashable, str], _Verdict]] = WeakKeyDictionary()
+_verdicts: WeakKeyDictionary[Task, dict[tuple[Hashable, str], str | None]] = WeakKeyDictionary()
 """What was found out in this process; it depends on task and structure alone."""
 
 
@@ -54,18 +47,6 @@ def stackable(task: Task, job: Job, device: str = "cpu") -> str | None:
 
     It is decided by the treated network and the optimizer, once a structure and process.
     """
-    return _verdict(task, job, device).reason
-
-
-def is_quick_alone(task: Task, job: Job, device: str = "cpu") -> bool:
-    """Whether a single run is done as a program of one no slower than by itself.
-
-    Chains are. Mapping a network over one run costs more than it saves.
-    """
-    return _verdict(task, job, device).chain
-
-
-def _verdict(task: Task, job: Job, device: str) -> _Verdict:
     known = _verdicts.setdefault(task, {})
     key = structure(task, job), device
     if key not in known:
@@ -73,23 +54,23 @@ def _verdict(task: Task, job: Job, device: str) -> _Verdict:
     return known[key]
 
 
-def _tried(task: Task, job: Job, device: str) -> _Verdict:
+def _tried(task: Task, job: Job, device: str) -> str | None:
     rows = task.data.train.x.to(device)
     try:
         with reproducible(job.seed, device):
             model = treated_network(task, job.recipe, rows, seed=job.seed).model
             optimizer = task.make_optimizer(model.parameters())
             if reason := refused(optimizer) or _loses(model, device):
-                return _Verdict(reason, chain=False)
+                return reason
             program = program_for(model, rows[:TRIAL_ROWS])
             if isinstance(program, Chain):
-                return _Verdict(None, chain=True)
+                return None
             other = treated_network(task, job.recipe, rows, seed=job.seed + 1).model
-            return _Verdict(differs(program, [model, other], rows[:TRIAL_ROWS]), chain=False)
+            return differs(program, [model, other], rows[:TRIAL_ROWS])
     except _FAILURES as error:
-        return _Verdict(_first_line(error), chain=False)
+        return _first_line(error)
     except FitwellError as error:
-        return _Verdict(f"it cannot be treated: {_first_line(error)}", chain=False)
+        return f"it cannot be treated: {_first_line(error)}"
 
 
 def _loses(model: nn.Module, device: str) -> str | None:
