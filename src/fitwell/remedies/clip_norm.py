@@ -77,7 +77,7 @@ def scaled_to(
     # Only a CPU answers at once: elsewhere the question would wait for the queue of the device.
     if norm.device.type == "cpu" and bool(fits.all() if lead else fits):
         return dict(gradients)
-    scale, finite = (limit / (norm + 1e-6)).clamp(max=1.0), norm.isfinite()
+    scale, finite = torch.where(fits, 1.0, limit / (norm + 1e-6)), norm.isfinite()
     values = list(gradients.values())
     if norm.device.type == "cpu" and bool(finite.all() if lead else finite):
         if lead:
