@@ -418,7 +418,20 @@ class Slow(Remedy):
         return {n: g * g.flatten().nanquantile(0.5) for n, g in gradients.items()}
 
 
-@pytest.mark.parametrize("remedy", [Own(), Asking(), Slow()], ids=lambda r: type(r).__name__)
+@dataclass(frozen=True)
+class Otherwise(Remedy):
+    """Does something else when it is mapped."""
+
+    stage: ClassVar[Stage] = Stage.GRADIENT
+
+    def on_gradients(self, gradients, parameters, memory):
+        mapped = torch._C._functorch.is_batchedtensor(gradients["0.weight"])
+        return {n: g * (2.0 if mapped else 0.5) for n, g in gradients.items()}
+
+
+@pytest.mark.parametrize(
+    "remedy", [Own(), Asking(), Slow(), Otherwise()], ids=lambda r: type(r).__name__
+)
 def test_a_remedy_of_ones_own_acts_on_stacks_without_a_word_about_them(remedy):
     recipes = [Recipe(remedy, L2(s)) for s in (0.1, 0.2, 0.3)]
     data = list(zip(*batches(), strict=True))

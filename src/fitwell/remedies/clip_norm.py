@@ -64,7 +64,9 @@ def global_norm(gradients: Mapping[str, Tensor], lead: int = 0) -> Tensor:
     else:
         norms = list(torch._foreach_norm(values))
     device = values[0].device
-    norm: Tensor = torch.linalg.vector_norm(torch.stack([n.to(device) for n in norms]), dim=0)
+    # Of every run the same numbers lie beside each other, and are summed in the same order.
+    together = torch.stack([norm.to(device) for norm in norms], dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(together, dim=-1)
     return norm
 
 
