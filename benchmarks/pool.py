@@ -11,7 +11,6 @@ worker is killed.
 
 import argparse
 import os
-import resource
 import signal
 import statistics
 import subprocess
@@ -54,28 +53,40 @@ def scaling(rounds: int) -> None:
     task, runs = random_task(2000, 64, 64, 20), 64
     pools = {workers: Processes(workers) for workers in (1, 2)}
     speeds: dict[int, list[float]] = {1: [], 2: []}
+    lengths: dict[int, list[float]] = {1: [], 2: []}
+    known: set[int] = set()
     for turn in range(rounds + 1):
         for workers, pool in pools.items():
             bench = Bench(task, pool)
             jobs = [Job((), seed) for seed in range(runs)]
+            own, before = time.process_time(), {pid: used(pid) for pid in known}
             started = time.perf_counter()
             bench.run(jobs)
+            wall, own = time.perf_counter() - started, time.process_time() - own
+            known = {pid for pid in family(os.getpid())[1:] if is_worker(pid)}
+            spent = [used(pid) - before[pid] for pid in known & before.keys()]
             if turn:  # the first starts the workers
-                speeds[workers].append(runs / (time.perf_counter() - started))
-    used = {}
-    for workers, pool in pools.items():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                speeds[workers].append(runs / wall)
+                # what it takes where each process has a core, and there are two of them
+                lengths[workers].append(max(*spent, (sum(spent) + own) / 2))
+    for pool in pools.values():
         pool.close()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used[workers] = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-    ratios = [two / one for one, two in zip(speeds[1], speeds[2], strict=True)]
     print(
-        f"scaling: {statistics.median(speeds[1]):.1f} runs a second by one worker, "
-        f"{statistics.median(speeds[2]):.1f} by two; ratio, median of {rounds}: "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); processor "
-        f"seconds of two over those of one: {used[2] / used[1]:.2f}",
+        f"scaling, {runs} runs by one worker and by two, {rounds} rounds: by wall time "
+        f"{told(speeds[2], speeds[1])}; by processor seconds {told(lengths[1], lengths[2])}",
         flush=True,
     )
+
+
+def told(above: list[float], below: list[float]) -> str:
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    return f"{statistics.median(ratios):.2f}× ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def used(pid: int) -> float:
+    """Return the processor seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def study(runs: int) -> None:

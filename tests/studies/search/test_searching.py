@@ -36,6 +36,9 @@ class FormulaBench:
     def has_room(self, runs):
         return self.budget.has_room(runs, 0.0)
 
+    def forecast(self, jobs):
+        return float(sum(1 for _ in jobs))
+
     def refusal(self, recipe):
         return next((f"{s.name} has no place" for s in recipe if s.name in self.refuse), None)
 
