@@ -28,6 +28,7 @@ class FormulaBench:
         self.executor = SimpleNamespace(workers=1)
         self.task = SimpleNamespace(
             higher_is_better=higher_is_better,
+            metric_name="accuracy",
             data=SimpleNamespace(kind="image", validation=range(1000)),
         )
         self.done = {}
