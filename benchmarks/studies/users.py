@@ -106,7 +106,7 @@ def table(names: Sequence[str], repeats: int) -> Iterator[str]:
     )
     yield HEAD
     for ground in GROUNDS:
-        if ground.name in names:
+        if not names or ground.name in names:
             yield row(ground, repeats)
     yield f"\nStart of fitwell's workers, left out above: {start_seconds():.1f} s."
 
