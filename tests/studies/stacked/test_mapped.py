@@ -8,6 +8,7 @@ from fitwell.records import RemedySpec
 from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable
 from fitwell.studies.training import fit
+from fitwell.tasks import Task
 
 
 class Residual(nn.Module):
@@ -44,6 +45,16 @@ class Images(nn.Module):
 
 def test_a_network_with_shortcuts_trains_as_alone():
     compare(exact_task(Residual), jobs_of())
+
+
+def test_gradients_that_are_nothing_but_rounding_do_not_refuse_a_network():
+    """A bias before a batch norm has none."""
+    task = exact_task(Residual)
+    parts = [type(p)(p.x.float(), p.y) for p in (task.data.train, task.data.validation)]
+    data = type(task.data)(*parts, parts[1], "table", ("a", "b", "c"))
+    assert (
+        stackable(Task("single", Residual, data, "cross_entropy", "accuracy"), Job((), 0)) is None
+    )
 
 
 def test_remedies_act_in_it_as_alone():

@@ -14,7 +14,7 @@ SECOND_ROUND = 4
 
 
 def halve(race: Race) -> None:
-    """Give the best a second seed, and the best of these all of them.
+    """Give the best a second seed, and the best of these all of them, unless they are beaten.
 
     The best with a single remedy is among them: of many recipes on one seed those come out ahead
     that were lucky, and recipes grow by luck.
@@ -26,7 +26,9 @@ def halve(race: Race) -> None:
     bare = race.ranked(treated=False, seeds=2)[:1] or bare[:1]
     leaders = race.ranked(treated=True, seeds=2)[:LEADERS] or leaders[:1]
     race.run([*bare, *leaders[:1]], SEARCH_SEEDS[1:], HALVING)
-    race.run(leaders[1:], SEARCH_SEEDS[1:], HALVING)
+    race.run(leaders[1:], SEARCH_SEEDS[1:-1], HALVING)
+    left = race.unbeaten(leaders)
+    race.run([c for c in leaders[1:] if c in left], SEARCH_SEEDS[-1:], HALVING)
 
 
 def _diverse(leaders: Sequence[Candidate]) -> list[Candidate]:

@@ -118,6 +118,10 @@ class Chain(Program):
         self._layers = layers
         linear = [layer for layer in layers if isinstance(layer, StackedLinear)]
         self.turned = frozenset(layer.name("weight") for layer in linear)
+        # A gradient is read once, by the layer before: two pieces of memory serve all layers.
+        pair = Sheets(), Sheets()
+        for number, product in enumerate(linear):
+            product.backs = pair[number % 2]
         owned = False
         for before, layer in zip([None, *layers[:-1]], layers, strict=True):
             layer.may_overwrite = owned and before is not None and not before.reads_output
