@@ -12,6 +12,7 @@ from benchmarks.studies import peers, products, unstacked, users
 
 TABLES = {
     "users": users.table,
+    "cores": users.core_table,
     "unstacked": unstacked.table,
     "peers": peers.table,
     "products": products.table,

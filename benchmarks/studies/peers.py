@@ -180,7 +180,7 @@ def rows(ground: Ground, repeats: int) -> Iterator[str]:
         missing = stack.enter_context(ray_started())
         if missing is None:
             arms[TUNE] = partial(tune, ground.task)
-        arms[OURS] = stack.enter_context(our_arm(ground))
+        arms[OURS] = stack.enter_context(our_arm(ground, cores()))
         found = take_turns(arms, repeats)
         ours = found[OURS]
         for name in [name for name in arms if name != OURS]:
