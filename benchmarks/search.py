@@ -90,8 +90,10 @@ class CachedBench:
     def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
         found: dict[Job, Done] = {}
         for job in dict.fromkeys(jobs):
-            if share is not None and self.budget and not self.budget.take(share, None):
-                break
+            if share is not None and self.budget:
+                if not self.budget.covers(1, share=share):
+                    break
+                self.budget.runs_spent += 1
             found[job] = self.one(job)
             if share is not None:
                 self.order.append(job)

@@ -36,14 +36,19 @@ class FormulaBench:
     def has_room(self, runs):
         return self.budget.has_room(runs, 0.0)
 
+    def forecast(self, jobs):
+        return float(sum(1 for _ in jobs))
+
     def refusal(self, recipe):
         return next((f"{s.name} has no place" for s in recipe if s.name in self.refuse), None)
 
     def run(self, jobs, *, share=None):
         found = {}
         for job in jobs:
-            if share is not None and not self.budget.take(share, 0.0):
-                break
+            if share is not None:
+                if not self.budget.covers(1, share=share):
+                    break
+                self.budget.runs_spent += 1
             if job not in self.done:
                 self.done[job] = self._result(job)
             found[job] = self.done[job]

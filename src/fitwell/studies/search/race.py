@@ -10,7 +10,7 @@ from typing import final
 from fitwell.records import Effect, RunRecord, Score, Trial
 from fitwell.studies.bench import Bench
 from fitwell.studies.candidates import Candidate, label
-from fitwell.studies.job import Refusal
+from fitwell.studies.job import Job, Refusal
 from fitwell.studies.judging import score_step
 from fitwell.studies.statistics import beaten, paired_effect
 
@@ -117,9 +117,12 @@ class Race:
 
     def proof_seconds(self, candidate: Candidate) -> float:
         """Return how long a proof of the candidate is estimated to take."""
-        arms = (self.runs[candidate], self.runs.get(Candidate()) or self.runs[candidate])
-        pair = sum(min(run.seconds for run in runs.values()) for runs in arms)
-        return self.proof_seeds * pair / self.bench.executor.workers
+        arms = (candidate, Candidate())
+        return self.bench.forecast(
+            Job(arm.recipe, seed, arm.rate, test=True)
+            for seed in range(self.proof_seeds)
+            for arm in arms
+        )
 
     def provable(self, candidate: Candidate) -> bool:
         """Say whether a proof of the candidate would still end in time, were it next."""
