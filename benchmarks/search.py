@@ -90,8 +90,11 @@ class CachedBench:
     def run(self, jobs: Iterable[Job], *, share: float | None = None) -> dict[Job, Done]:
         found: dict[Job, Done] = {}
         for job in dict.fromkeys(jobs):
-            if share is not None and self.budget and not self.budget.take(share, None):
-                break
+            if share is not None and self.budget:
+                length = (job.epochs or self.task.epochs) / self.task.epochs
+                if self.budget.runs_spent + length > max(1, share * self.budget.search_runs) + 1e-6:
+                    break
+                self.budget.runs_spent += length
             found[job] = self.one(job)
             if share is not None:
                 self.order.append(job)

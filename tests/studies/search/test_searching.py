@@ -28,6 +28,7 @@ class FormulaBench:
         self.executor = SimpleNamespace(workers=1)
         self.task = SimpleNamespace(
             higher_is_better=higher_is_better,
+            epochs=1,
             data=SimpleNamespace(kind="image", validation=range(1000)),
         )
         self.done = {}
@@ -41,8 +42,10 @@ class FormulaBench:
     def run(self, jobs, *, share=None):
         found = {}
         for job in jobs:
-            if share is not None and not self.budget.take(share, 0.0):
-                break
+            if share is not None:
+                if self.budget.runs_spent + 1 > max(1, share * self.budget.search_runs):
+                    break
+                self.budget.runs_spent += 1
             if job not in self.done:
                 self.done[job] = self._result(job)
             found[job] = self.done[job]
