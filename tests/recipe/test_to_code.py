@@ -248,7 +248,7 @@ def test_only_what_the_recipe_needs_is_printed():
     names = set(run(source)) - {"__builtins__", "__name__", "annotations"}
     assert names == {
         *("copy", "Mapping", "torch", "Tensor", "nn", "clip_by_norm", "treat", "before_step"),
-        *("global_norm", "scaled_to"),
+        *("global_norm", "scaled_to", "along", "Any"),
     } | ({"__doc__", "__annotations__"} & names)
     assert "fitwell" not in source
 

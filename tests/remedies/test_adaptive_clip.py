@@ -14,10 +14,16 @@ class TestAdaptiveClip(RemedyContract):
     def make_remedy(self):
         return AdaptiveClip(0.02)
 
+    def make_stack(self):
+        return [AdaptiveClip(*args) for args in ((1e-3,), (0.02, 1.0), (100.0,))]
+
 
 class TestAdaptiveClipOfConvolutions(RemedyContract):
     def make_remedy(self):
         return AdaptiveClip(0.02)
+
+    def make_stack(self):
+        return [AdaptiveClip(*args) for args in ((1e-3,), (0.02, 1.0), (100.0,))]
 
     def make_model(self):
         return nn.Sequential(

@@ -18,6 +18,9 @@ class TestAugmentTable(RemedyContract):
     def make_remedy(self):
         return Augment(0.7)
 
+    def make_stack(self):
+        return [Augment(strength) for strength in (0.05, 0.7, 1.0)]
+
     def make_untreatable(self):
         return nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), torch.arange(4)
 

@@ -14,10 +14,16 @@ class TestClipNorm(RemedyContract):
     def make_remedy(self):
         return ClipNorm(0.25)
 
+    def make_stack(self):
+        return [ClipNorm(limit) for limit in (0.01, 0.25, 100.0)]
+
 
 class TestClipValue(RemedyContract):
     def make_remedy(self):
         return ClipValue(0.01)
+
+    def make_stack(self):
+        return [ClipValue(limit) for limit in (1e-3, 0.01, 100.0)]
 
 
 def parameters(scale, dtype=torch.float32):

@@ -22,6 +22,9 @@ class TestDropout(RemedyContract):
     def make_remedy(self):
         return Dropout(0.3)
 
+    def make_stack(self):
+        return [Dropout(rate) for rate in (0.0, 0.3, 0.9)]
+
     def make_untreatable(self):
         return nn.Sequential(nn.Linear(6, 3), nn.Softmax(1)), X
 

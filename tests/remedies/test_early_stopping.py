@@ -16,6 +16,9 @@ class TestEarlyStopping(RemedyContract):
     def make_remedy(self):
         return EarlyStopping(patience=2, min_delta=0.1)
 
+    def make_stack(self):
+        return [EarlyStopping(n, min_delta=d) for n, d in ((1, 9.0), (2, 9.0), (2, 0.0))]
+
 
 @pytest.mark.parametrize(
     ("losses", "stops"),

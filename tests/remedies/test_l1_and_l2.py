@@ -16,15 +16,24 @@ class TestL1(RemedyContract):
     def make_remedy(self):
         return L1(1e-3)
 
+    def make_stack(self):
+        return [L1(strength) for strength in (0.0, 1e-3, 2.0)]
+
 
 class TestL2(RemedyContract):
     def make_remedy(self):
         return L2(1e-3)
 
+    def make_stack(self):
+        return [L2(strength) for strength in (0.0, 1e-3, 30.0)]
+
 
 class TestL2Coupled(RemedyContract):
     def make_remedy(self):
         return L2(1e-3, decoupled=False)
+
+    def make_stack(self):
+        return [L2(strength, decoupled=False) for strength in (0.0, 1e-3, 2.0)]
 
 
 @pytest.mark.parametrize("as_rate", [float, torch.tensor])

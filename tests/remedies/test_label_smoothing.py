@@ -15,6 +15,9 @@ class TestLabelSmoothing(RemedyContract):
     def make_remedy(self):
         return LabelSmoothing(0.2)
 
+    def make_stack(self):
+        return [LabelSmoothing(amount) for amount in (0.0, 0.2, 1.0)]
+
     def make_untreatable(self):
         return nn.Sequential(nn.Linear(4, 1)), torch.randn(5, 4)
 

@@ -15,6 +15,13 @@ class TestLearningRate(RemedyContract):
     def make_remedy(self):
         return LearningRate(warmup=5)
 
+    def make_stack(self):
+        return [
+            LearningRate(warmup=3),
+            LearningRate(2.0, warmup=0),
+            LearningRate(0.5, 1, "cosine", 9),
+        ]
+
 
 def optimizer_of(*rates):
     return torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": r} for r in rates])

@@ -19,6 +19,9 @@ class TestMixup(RemedyContract):
     def make_remedy(self):
         return Mixup(0.4)
 
+    def make_stack(self):
+        return [Mixup(alpha) for alpha in (0.05, 0.4, 7.0)]
+
     def make_untreatable(self):
         return nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), torch.arange(4)
 
@@ -26,6 +29,9 @@ class TestMixup(RemedyContract):
 class TestCutMix(RemedyContract):
     def make_remedy(self):
         return CutMix()
+
+    def make_stack(self):
+        return [CutMix(alpha) for alpha in (0.05, 1.0, 7.0)]
 
     def make_untreatable(self):
         return nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), torch.arange(4)

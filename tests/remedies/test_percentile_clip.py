@@ -15,6 +15,9 @@ class TestPercentileClip(RemedyContract):
     def make_remedy(self):
         return PercentileClip(30.0, window=4)
 
+    def make_stack(self):
+        return [PercentileClip(p, window=4) for p in (1.0, 30.0, 100.0)]
+
 
 def gradients_of(norms):
     """A gradient of each norm, over two parameters."""

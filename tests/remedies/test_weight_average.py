@@ -21,6 +21,9 @@ class TestWeightAverage(RemedyContract):
     def make_remedy(self):
         return WeightAverage(decay=0.9)
 
+    def make_stack(self):
+        return [WeightAverage(decay=decay) for decay in (0.0, 0.15, 0.9)]
+
 
 class TestEqualAverage(RemedyContract):
     def make_remedy(self):

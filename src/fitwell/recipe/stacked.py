@@ -67,6 +67,10 @@ class StackedRecipe:
             for name in acting:
                 seam = StackedSeam([remedy, *others], name)
                 self._seams.setdefault(name, []).append((remedy, seam))
+        schedules = [tuple(r for r in each if "rate_factor" in r.seams()) for each in self._recipes]
+        distinct = dict(zip(schedules, self._recipes, strict=True))
+        self._distinct = list(distinct.values())
+        self._schedules = [list(distinct).index(schedule) for schedule in schedules]
         self._generators: dict[torch.device, list[Generator]] = {}
         self._memory: dict[str, Tensors] = {}
         self._averages: Tensors = {}
@@ -163,8 +167,9 @@ class StackedRecipe:
             return rates
         if len(set(rates)) == 1:
             return rates[0]
-        first = next(iter(parameters.values()))
-        return torch.tensor(rates, dtype=first.dtype, device=first.device)
+        device = next(iter(parameters.values())).device
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        return torch.tensor(rates, dtype=dtype, device=device)
 
     @torch.no_grad()
     def end_step(self, weights: Tensors) -> None:
@@ -185,16 +190,8 @@ class StackedRecipe:
 
     def rate_factors(self, step: int) -> tuple[float, ...]:
         """Return the multiples of the learning rates that update ``step`` is made with, from 0."""
-        if not self.needs("rate_factor"):
-            return (1.0,) * len(self)
-        known: dict[tuple[Remedy, ...], float] = {}
-        factors = []
-        for recipe in self._recipes:
-            acting = tuple(r for r in recipe if "rate_factor" in r.seams())
-            if acting not in known:
-                known[acting] = recipe.rate_factor(step)
-            factors.append(known[acting])
-        return tuple(factors)
+        factors = [recipe.rate_factor(step) for recipe in self._distinct]
+        return tuple([factors[number] for number in self._schedules])
 
     def should_stop(self, losses: Sequence[float]) -> tuple[bool, ...]:
         """Note the validation losses of an epoch, and say which runs shall end."""

@@ -43,12 +43,15 @@ class StackedSeam:
         known = [p for p in plain if p is not None]
         self._function = known[0].function if known else self._methods[0]
         args = [p.args for p in known] or [{} for _ in remedies]
+        self._leads = "lead" in inspect.signature(self._function).parameters
+        named = [key for key in args[0] if self._leads and key in remedies[0].doses]
         differing = [key for key in args[0] if any(a[key] != args[0][key] for a in args)]
-        self._shared = {k: v for k, v in args[0].items() if k not in differing}
-        self._doses = {key: [a[key] for a in args] for key in differing}
+        # Named doses are vectors even where all are equal: a run's numbers do not depend on others.
+        vectors = {*differing, *(key for key in named if isinstance(args[0][key], float))}
+        self._shared = {k: v for k, v in args[0].items() if k not in vectors}
+        self._doses = {key: [a[key] for a in args] for key in vectors}
         self._vectors: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
         self._at_once = self._can_act_at_once(bool(known), remedies)
-        self._leads = "lead" in inspect.signature(self._function).parameters
         self._seen = False
 
     def _can_act_at_once(self, told: bool, remedies: Sequence[Remedy]) -> bool:
@@ -61,12 +64,16 @@ class StackedSeam:
         """Return what the seam makes of tensors of all runs: each as alone, stacked."""
         if self._at_once and not self._seen:
             self._check(given)
-        if self._at_once:
-            try:
-                return self._all(given)
-            except _UNFIT:
-                self._at_once = False
-        return self._each(given)
+        if not self._at_once:
+            return self._each(given)
+        if self._leads:
+            vectors = self._precise(_first(given).device)
+            return self._function(*given, **self._shared, **vectors, lead=1)
+        try:
+            return self._mapped(given)
+        except _UNFIT:
+            self._at_once = False
+            return self._each(given)
 
     def on_batch(self, x: Tensor, y: Tensor, generators: Sequence[Generator]) -> tuple[Any, Any]:
         """Return the batches of all runs; what is random in one comes from its own generator."""
@@ -88,27 +95,32 @@ class StackedSeam:
         """See, once, what the seam refuses of the first run alone, and whether it can be mapped."""
         with torch.no_grad():
             self._methods[0](*(_at(part, 0) for part in given))
-            with warnings.catch_warnings():
-                # Where torch cannot map an operation, it warns and is slower than run by run.
-                warnings.simplefilter("error")
-                try:
-                    self._all(given)
-                except (*_UNFIT, Warning):
-                    self._at_once = False
+            self._at_once = self._leads or self._can_be_mapped(given)
         self._seen = True
 
-    def _all(self, given: tuple[Given, ...]) -> Any:
-        first = next(leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor))
-        if self._leads:
-            vectors = self._precise(first.device)
-            return self._function(*given, **self._shared, **vectors, lead=1)
+    def _can_be_mapped(self, given: tuple[Given, ...]) -> bool:
+        with warnings.catch_warnings():
+            # Where torch cannot map an operation, it warns and is slower than run by run.
+            warnings.simplefilter("error")
+            try:
+                self._mapped(given)
+            except (*_UNFIT, Warning):
+                return False
+        return True
+
+    def _mapped(self, given: tuple[Given, ...]) -> Any:
+        first = _first(given)
+        # Mapped, a vector is no number that adapts to the dtype of a tensor: it must have it.
+        given = tuple(
+            part.to(first.dtype) if isinstance(part, Tensor) and _is_dose(part) else part
+            for part in given
+        )
         dims = tuple(tree_map(lambda leaf: 0 if isinstance(leaf, Tensor) else None, given))
 
         def of_a_run(tensors: tuple[Given, ...], doses: Mapping[str, Tensor]) -> Any:
             return self._function(*tensors, **self._shared, **doses)
 
         mapped = torch.func.vmap(of_a_run, in_dims=(dims, 0))
-        # Mapped, a vector is no number that adapts to the dtype of a tensor: it must have it.
         return mapped(given, self._on(first.device, first.dtype))
 
     def _each(self, given: tuple[Given, ...]) -> Any:
@@ -128,6 +140,20 @@ class StackedSeam:
                 for name, values in self._doses.items()
             }
         return self._vectors[device, dtype]
+
+
+def _first(given: tuple[Given, ...]) -> Tensor:
+    """Return a tensor that is given, by itself or in a mapping."""
+    for part in given:
+        found = next(iter(part.values()), None) if isinstance(part, Mapping) else part
+        if isinstance(found, Tensor):
+            return found
+    return torch.empty(0)
+
+
+def _is_dose(part: Tensor) -> bool:
+    """Whether it is a vector of numbers, one a run, in the precision that doses have."""
+    return part.dim() == 1 and part.dtype == torch.float64
 
 
 def _at(given: Given, run: int) -> Given:

@@ -39,8 +39,10 @@ class StackedTally:
         pairs = [(before[n], after[n]) for n in before if after[n] is not before[n]]
         if pairs:
             device = pairs[0][0].device
-            changed = [(a != b).flatten(1).any(1).to(device) for a, b in pairs]
-            self._fired[name] = self._fired.get(name, 0) + torch.stack(changed).any(0).long()
+            distances = [torch.linalg.vector_norm((a - b).flatten(1), dim=1) for a, b in pairs]
+            # NaN is not 0: a gradient that was not finite counts as changed.
+            changed = torch.stack([d.to(device) for d in distances]).sum(0) != 0
+            self._fired[name] = changed.long() + self._fired.get(name, 0)
 
     def of(self, run: int) -> Tally:
         """Return the counts of one run."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fitwell.errors import in_range
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -57,12 +58,14 @@ class AdaptiveClip(Remedy):
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
         args = {"max_ratio": self.max_ratio, "eps": self.eps}
-        return {"on_gradients": Plain(clip_by_unit, args, (norm_by_unit,))}
+        return {"on_gradients": Plain(clip_by_unit, args, (along, norm_by_unit))}
 
 
-def norm_by_unit(tensor: Tensor) -> Tensor:
+def norm_by_unit(tensor: Tensor, lead: int = 0) -> Tensor:
     """Return the norm of each unit (units, ...), or of a whole vector, so that it broadcasts."""
-    axes = tuple(range(1, tensor.dim())) if tensor.dim() > 1 else None
+    if tensor.dim() == lead:
+        return tensor.abs()
+    axes = tuple(range(lead + 1, tensor.dim())) or (lead,)
     norm: Tensor = torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
     return norm
 
@@ -72,13 +75,15 @@ def clip_by_unit(
     parameters: Mapping[str, Tensor],
     memory: Mapping[str, Tensor],
     max_ratio: float | Tensor,
-    eps: float,
+    eps: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Scale units down to max_ratio times the norm of their weights; zero if not finite."""
     clipped = {}
     for name, gradient in gradients.items():
-        limit = max_ratio * norm_by_unit(parameters[name].detach()).clamp(min=eps)
-        norm = norm_by_unit(gradient)
+        own = norm_by_unit(parameters[name].detach(), lead)
+        limit = along(max_ratio, own, lead) * own.clamp(min=along(eps, own, lead))
+        norm = norm_by_unit(gradient, lead)
         scaled = gradient * (limit / norm.clamp(min=1e-6)).to(gradient.dtype)
         fits = torch.where(norm <= limit, gradient, scaled)
         clipped[name] = torch.where(norm.isfinite(), fits, 0.0)

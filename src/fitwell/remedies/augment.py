@@ -17,11 +17,13 @@ from fitwell.remedies.augmenting import (
     augment_rows,
     augment_sequences,
     augment_signals,
+    deviation,
     drop_words,
     erase,
     move_images,
     warp_time,
 )
+from fitwell.remedies.leading import along, drawn, picked
 from fitwell.remedies.rows import check_axis_of_steps, check_input, described
 
 _DIMENSIONS: Mapping[str, int] = {"image": 4, "table": 2, "bag": 2, "sequence": 3, "signal": 3}
@@ -117,12 +119,12 @@ class Augment(Remedy):
     def _function(self, kind: str) -> Plain:
         if kind == "image":
             args = {"strength": self.strength, "flip": self.flip}
-            return Plain(augment_images, args, (move_images, erase))
+            return Plain(augment_images, args, (along, drawn, deviation, move_images, erase))
         functions: Mapping[str, tuple[Callable[..., Any], ...]] = {
-            "table": (augment_rows,),
-            "bag": (drop_words,),
-            "sequence": (augment_sequences, warp_time),
-            "signal": (augment_signals, warp_time, augment_sequences),
+            "table": (augment_rows, along, drawn, deviation, picked),
+            "bag": (drop_words, along, drawn),
+            "sequence": (augment_sequences, along, drawn, deviation, warp_time),
+            "signal": (augment_signals, along, drawn, deviation, warp_time, augment_sequences),
         }
         function, *needs = functions[kind]
         return Plain(function, {"strength": self.strength}, tuple(needs))

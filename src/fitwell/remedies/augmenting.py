@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor
 
+from fitwell.remedies.leading import along, drawn, picked
+
+
+def deviation(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return the standard deviation over some axes, so that it broadcasts."""
+    count = math.prod(x.shape[axis] for axis in axes)
+    centred = x - x.mean(dim=axes, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(centred, dim=axes, keepdim=True)
+    return norm / math.sqrt(count)
+
 
 def augment_by_shape(
-    x: Tensor, y: Tensor, generator: Generator, strength: float, flip: bool
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    flip: bool,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Take 4 dimensions for images, 3 for sequences and 2 for rows of a table."""
-    if x.dim() == 4:
-        return augment_images(x, y, generator, strength=strength, flip=flip)
-    change = augment_sequences if x.dim() == 3 else augment_rows
-    return change(x, y, generator, strength=strength)
+    if x.dim() == lead + 4:
+        return augment_images(x, y, generator, strength=strength, flip=flip, lead=lead)
+    change = augment_sequences if x.dim() == lead + 3 else augment_rows
+    return change(x, y, generator, strength=strength, lead=lead)
 
 
 def augment_images(
-    x: Tensor, y: Tensor, generator: Generator, strength: float, flip: bool
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    flip: bool,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Turn, shift, zoom, blank in part and add noise to images (batch, channels, height, width)."""
-    device = generator.device
-    draw = torch.rand(len(x), 10, generator=generator, device=device).to(x.device)
-    noise = torch.randn(x.shape, generator=generator, device=device).to(x)
-    signed = 2.0 * draw[:, :4] - 1.0
-    size = torch.tensor([x.shape[3], x.shape[2]], device=x.device)
+    draw = drawn(torch.rand, (x.shape[lead], 10), generator).to(x.device)
+    noise = drawn(torch.randn, x.shape[lead:], generator).to(x)
+    signed = 2.0 * draw[..., :4] - 1.0
+    size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
+    most = along(0.2 * strength, draw, lead)
+    angle = signed[..., :1] * along(strength, draw, lead) * torch.pi / 6
     moved = move_images(
-        x,
-        angle=signed[:, 0] * strength * torch.pi / 6,
-        zoom=1.0 + 0.2 * strength * signed[:, 1],
-        mirror=draw[:, 4] < (0.5 if flip else 0.0),
-        shift=0.2 * strength * signed[:, 2:4] * size,
+        x.flatten(0, lead),
+        angle=angle.flatten(),
+        zoom=(1.0 + most * signed[..., 1:2]).flatten(),
+        mirror=(draw[..., 4] < (0.5 if flip else 0.0)).flatten(),
+        shift=(most * signed[..., 2:] * size).flatten(0, lead),
     )
-    sides = size * (0.15 + 0.35 * draw[:, 5:7])
-    low = draw[:, 7:9] * (size - sides)
-    sides = torch.where(draw[:, 9:] < 0.5 * strength, sides, 0.0)
-    erased = erase(moved, low, sides, moved.mean(dim=(2, 3), keepdim=True))
-    return erased + noise * (0.1 * strength * x.std(correction=0)), y
+    sides = size * (0.15 + 0.35 * draw[..., 5:7])
+    low = (draw[..., 7:9] * (size - sides)).flatten(0, lead)
+    blanked = draw[..., 9:] < along(0.5 * strength, draw, lead)
+    sides = torch.where(blanked, sides, 0.0).flatten(0, lead)
+    erased = erase(moved, low, sides, moved.mean(dim=(2, 3), keepdim=True)).view(x.shape)
+    spread = deviation(x, tuple(range(lead, x.dim())))
+    return erased + noise * (along(0.1 * strength, x, lead) * spread), y
 
 
 def move_images(x: Tensor, angle: Tensor, zoom: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
@@ -64,39 +90,52 @@ def erase(x: Tensor, low: Tensor, sides: Tensor, value: Tensor) -> Tensor:
 
 
 def augment_rows(
-    x: Tensor, y: Tensor, generator: Generator, strength: float
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Add noise to what is not zero, and take some entries of (batch, features) from other rows."""
-    device = generator.device
-    noise = torch.randn(x.shape, generator=generator, device=device).to(x)
-    swap = torch.rand(x.shape, generator=generator, device=device).to(x.device) < 0.2 * strength
-    other = torch.randperm(len(x), generator=generator, device=device).to(x.device)
-    noisy = x + noise * (x != 0) * (0.1 * strength * x.std(dim=0, correction=0))
-    return torch.where(swap, x[other], noisy), y
+    noise = drawn(torch.randn, x.shape[lead:], generator).to(x)
+    draw = drawn(torch.rand, x.shape[lead:], generator).to(x.device)
+    other = drawn(torch.randperm, x.shape[lead], generator)
+    spread = deviation(x, (lead,))
+    noisy = x + noise * (x != 0) * (along(0.1 * strength, x, lead) * spread)
+    return torch.where(draw < along(0.2 * strength, draw, lead), picked(x, other, lead), noisy), y
 
 
 def drop_words(
-    x: Tensor, y: Tensor, generator: Generator, strength: float
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Set some entries of bags of words (batch, words) to zero."""
-    drawn = torch.rand(x.shape, generator=generator, device=generator.device).to(x.device)
-    return x * (drawn >= 0.2 * strength), y
+    draw = drawn(torch.rand, x.shape[lead:], generator).to(x.device)
+    return x * (draw >= along(0.2 * strength, draw, lead)), y
 
 
 def augment_sequences(
-    x: Tensor, y: Tensor, generator: Generator, strength: float
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Warp sequences (batch, steps, features) in time, add noise, and blank a span of steps."""
-    batch, steps, _ = x.shape
-    device = generator.device
-    noise = torch.randn(x.shape, generator=generator, device=device).to(x)
-    draw = torch.rand(batch, 6, generator=generator, device=device).to(x.device)
-    length = draw[:, :1] * 0.3 * strength * steps
-    place = torch.arange(steps, device=x.device) - draw[:, 1:2] * (steps - length)
+    batch, steps = x.shape[lead], x.shape[lead + 1]
+    noise = drawn(torch.randn, x.shape[lead:], generator).to(x)
+    draw = drawn(torch.rand, (batch, 6), generator).to(x.device)
+    length = draw[..., :1] * 0.3 * along(strength, draw, lead) * steps
+    place = torch.arange(steps, device=x.device) - draw[..., 1:2] * (steps - length)
     blank = (place >= 0) & (place < length)
-    warped = warp_time(x, 1.0 + 0.5 * strength * (2.0 * draw[:, 2:] - 1.0))
-    noisy = warped + noise * (0.1 * strength * x.std(dim=(0, 1), correction=0))
-    return torch.where(blank[:, :, None], 0.0, noisy), y
+    speed = 1.0 + along(0.5 * strength, draw, lead) * (2.0 * draw[..., 2:] - 1.0)
+    warped = warp_time(x.flatten(0, lead), speed.flatten(0, lead)).view(x.shape)
+    spread = deviation(x, (lead, lead + 1))
+    noisy = warped + noise * (along(0.1 * strength, x, lead) * spread)
+    return torch.where(blank[..., None], 0.0, noisy), y
 
 
 def warp_time(x: Tensor, speed: Tensor) -> Tensor:
@@ -120,8 +159,13 @@ def warp_time(x: Tensor, speed: Tensor) -> Tensor:
 
 
 def augment_signals(
-    x: Tensor, y: Tensor, generator: Generator, strength: float
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Do the same to signals (batch, channels, steps)."""
-    changed, y = augment_sequences(x.transpose(1, 2), y, generator, strength=strength)
-    return changed.transpose(1, 2), y
+    turned = x.transpose(-1, -2)
+    changed, y = augment_sequences(turned, y, generator, strength=strength, lead=lead)
+    return changed.transpose(-1, -2), y

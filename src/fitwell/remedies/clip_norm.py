@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fitwell.errors import in_range
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -51,33 +52,45 @@ class ClipNorm(Remedy):
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
         args = {"max_norm": self.max_norm}
-        return {"on_gradients": Plain(clip_by_norm, args, (global_norm, scaled_to))}
+        return {"on_gradients": Plain(clip_by_norm, args, (along, global_norm, scaled_to))}
 
 
-def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
-    """Return the common norm of all gradients, on the device of the first."""
+def global_norm(gradients: Mapping[str, Tensor], lead: int = 0) -> Tensor:
+    """Return the common norm of all gradients, run by run, on the device of the first."""
     values = list(gradients.values())
-    norms = [norm.to(values[0].device) for norm in torch._foreach_norm(values)]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    if lead:
+        flat = [value.reshape(*value.shape[:lead], -1) for value in values]
+        norms = [torch.linalg.vector_norm(value, dim=-1) for value in flat]
+    else:
+        norms = list(torch._foreach_norm(values))
+    device = values[0].device
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([n.to(device) for n in norms]), dim=0)
     return norm
 
 
 def scaled_to(
-    gradients: Mapping[str, Tensor], norm: Tensor, max_norm: float | Tensor
+    gradients: Mapping[str, Tensor], norm: Tensor, max_norm: float | Tensor, lead: int = 0
 ) -> dict[str, Tensor]:
     """Scale gradients of a common norm down to max_norm where it is larger; zero if not finite."""
+    limit = along(max_norm, norm, lead)
+    fits = norm <= limit
     # Only a CPU answers at once: elsewhere the question would wait for the queue of the device.
-    if norm.device.type == "cpu" and bool(norm <= max_norm):
+    if norm.device.type == "cpu" and bool(fits.all() if lead else fits):
         return dict(gradients)
-    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    if norm.device.type == "cpu" and bool(norm.isfinite()):
-        values = list(gradients.values())
-        return dict(zip(gradients, torch._foreach_mul(values, scale), strict=True))
-    finite = norm.isfinite()
-    return {
-        name: torch.where(finite.to(g.device), g * scale.to(g), 0.0)
-        for name, g in gradients.items()
-    }
+    scale, finite = (limit / (norm + 1e-6)).clamp(max=1.0), norm.isfinite()
+    values = list(gradients.values())
+    if norm.device.type == "cpu" and bool(finite.all() if lead else finite):
+        if lead:
+            scales = [along(scale, value, lead) for value in values]
+            scaled = torch._foreach_mul(values, scales)
+        else:
+            scaled = torch._foreach_mul(values, scale)
+        return dict(zip(gradients, scaled, strict=True))
+    chosen = {}
+    for name, value in gradients.items():
+        fits = along(finite, value, lead) > 0
+        chosen[name] = torch.where(fits, value * along(scale, value, lead), 0.0)
+    return chosen
 
 
 def clip_by_norm(
@@ -85,6 +98,9 @@ def clip_by_norm(
     parameters: Mapping[str, Tensor],
     memory: Mapping[str, Tensor],
     max_norm: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Scale all gradients so that their common norm is at most max_norm; zero if not finite."""
-    return scaled_to(gradients, global_norm(gradients), max_norm) if gradients else {}
+    if not gradients:
+        return {}
+    return scaled_to(gradients, global_norm(gradients, lead), max_norm, lead)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fitwell.errors import in_range
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -47,17 +48,24 @@ class ClipValue(Remedy):
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"on_gradients": Plain(clip_by_value, {"max_value": self.max_value})}
+        return {"on_gradients": Plain(clip_by_value, {"max_value": self.max_value}, (along,))}
 
 
 def clip_by_value(
     gradients: Mapping[str, Tensor],
     parameters: Mapping[str, Tensor],
     memory: Mapping[str, Tensor],
-    max_value: float,
+    max_value: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Cut every entry off at max_value in absolute value."""
     if not gradients:
         return {}
+    if isinstance(max_value, Tensor):
+        cut = {}
+        for name, gradient in gradients.items():
+            limit = along(max_value, gradient, lead)
+            cut[name] = torch.minimum(torch.maximum(gradient, -limit), limit)
+        return cut
     low = torch._foreach_clamp_min(list(gradients.values()), -max_value)
     return dict(zip(gradients, torch._foreach_clamp_max(low, max_value), strict=True))

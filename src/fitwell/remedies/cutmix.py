@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fitwell.errors import BadInput, in_range
 from fitwell.interfaces import Mixed, Plain, Remedy, Stage
 from fitwell.records import Anatomy, Edit
+from fitwell.remedies.leading import along, drawn, picked
 from fitwell.remedies.mixup import drawn_share
 from fitwell.remedies.rows import check_axis_of_steps, check_batch, check_input, described
 
@@ -88,33 +89,40 @@ class CutMix(Remedy):
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
         args = {"alpha": self.alpha, "signal": self.kind == "signal"}
-        return {"on_batch": Plain(cut_and_mix, args, (Mixed, drawn_share, cut_span))}
+        needs = (Mixed, along, drawn, picked, drawn_share, cut_span)
+        return {"on_batch": Plain(cut_and_mix, args, needs)}
 
 
 def cut_span(size: int, share: Tensor, place: Tensor) -> Tensor:
     """Return which of ``size`` places lie in a span of a share of them around a place in [0, 1)."""
-    half = (size * share / 2).floor()
-    centre = (size * place).floor()
+    half = (size * share / 2).floor()[..., None]
+    centre = (size * place).floor()[..., None]
     numbers = torch.arange(size, device=share.device)
     return (numbers >= centre - half) & (numbers < centre + half)
 
 
 def cut_and_mix(
-    x: Tensor, y: Tensor, generator: Generator, alpha: float, signal: bool
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    alpha: float | Tensor,
+    signal: bool,
+    lead: int = 0,
 ) -> tuple[Tensor, Mixed]:
     """Take a part of the rows from others of the batch; each row keeps both targets."""
-    device = generator.device
     cut = 1 - drawn_share(alpha, generator)
-    draw = torch.rand(max(x.shape[1], 2), generator=generator, device=device, dtype=cut.dtype)
-    other = torch.randperm(len(x), generator=generator, device=device)
-    if x.dim() == 4:
-        rows = cut_span(x.shape[2], cut.sqrt(), draw[0])
-        part = rows[:, None] & cut_span(x.shape[3], cut.sqrt(), draw[1])
-    elif x.dim() == 3:
-        part = cut_span(x.shape[2 if signal else 1], cut, draw[0])
-        part = part if signal else part[:, None]
+    batch, features, *space = x.shape[lead:]
+    draw = drawn(torch.rand, max(features, 2), generator, dtype=cut.dtype)
+    other = drawn(torch.randperm, batch, generator)
+    if len(space) == 2:
+        rows = cut_span(space[0], cut.sqrt(), draw[..., 0])
+        columns = cut_span(space[1], cut.sqrt(), draw[..., 1])
+        part = (rows[..., None] & columns[..., None, :])[..., None, None, :, :]
+    elif len(space) == 1:
+        part = cut_span(space[0] if signal else features, cut, draw[..., 0])
+        part = part[..., None, None, :] if signal else part[..., None, :, None]
     else:
-        part = draw[: x.shape[1]] < cut
-    share = (1 - part.to(cut).mean()).to(x)
-    mixed = torch.where(part.to(x.device), x[other.to(x.device)], x)
-    return mixed, Mixed(y, y[other.to(y.device)], share)
+        part = (draw[..., :features] < cut[..., None])[..., None, :]
+    share = (1 - part.to(cut).flatten(lead).mean(dim=-1)).to(x)
+    mixed = torch.where(part.to(x.device), picked(x, other, lead), x)
+    return mixed, Mixed(y, picked(y, other, lead), share)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fitwell.errors import in_range
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -55,16 +57,22 @@ class L1(Remedy):
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"after_update": Plain(soft_threshold, {"strength": self.strength})}
+        return {"after_update": Plain(soft_threshold, {"strength": self.strength}, (along,))}
 
 
 def soft_threshold(
-    parameters: Mapping[str, Tensor], rate: float | Tensor, strength: float
+    parameters: Mapping[str, Tensor],
+    rate: float | Tensor,
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Draw every value towards zero by rate * strength, and stop at zero."""
-    values, step = list(parameters.values()), rate * strength
-    if isinstance(step, Tensor):
-        drawn = [value - value.clamp(-step, step) for value in values]
-    else:
-        drawn = [F.softshrink(value, step) for value in values]
-    return dict(zip(parameters, drawn, strict=True))
+    step = rate * strength
+    if not isinstance(step, Tensor):
+        return {name: F.softshrink(value, step) for name, value in parameters.items()}
+    drawn = {}
+    for name, value in parameters.items():
+        limit = along(step, value, lead)
+        inside = torch.maximum(value, -limit)
+        drawn[name] = value - torch.minimum(inside, limit, out=inside)
+    return drawn

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fitwell.errors import in_range, is_flag
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -66,26 +67,34 @@ class L2(Remedy):
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam that acts."""
         if self.decoupled:
-            return {"after_update": Plain(decay, {"strength": self.strength})}
-        return {"on_gradients": Plain(add_decay, {"strength": self.strength})}
+            return {"after_update": Plain(decay, {"strength": self.strength}, (along,))}
+        return {"on_gradients": Plain(add_decay, {"strength": self.strength}, (along,))}
 
 
 def add_decay(
     gradients: Mapping[str, Tensor],
     parameters: Mapping[str, Tensor],
     memory: Mapping[str, Tensor],
-    strength: float,
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Add strength times the weight to every gradient."""
     if not gradients:
         return {}
-    weights = [parameters[name] for name in gradients]
-    added = torch._foreach_add(list(gradients.values()), weights, alpha=strength)
+    values, weights = list(gradients.values()), [parameters[name] for name in gradients]
+    if isinstance(strength, Tensor):
+        strengths = [along(strength, weight, lead) for weight in weights]
+        added = torch._foreach_addcmul(values, weights, strengths)
+    else:
+        added = torch._foreach_add(values, weights, alpha=strength)
     return dict(zip(gradients, added, strict=True))
 
 
 def decay(
-    parameters: Mapping[str, Tensor], rate: float | Tensor, strength: float
+    parameters: Mapping[str, Tensor],
+    rate: float | Tensor,
+    strength: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Shrink every value by the factor 1 - rate * strength, which never turns negative."""
     if not parameters:
@@ -93,7 +102,8 @@ def decay(
     factor = 1.0 - rate * strength
     values = list(parameters.values())
     if isinstance(factor, Tensor):
-        shrunk = [value * factor.clamp(min=0.0) for value in values]
+        factor = factor.clamp(min=0.0)
+        shrunk = torch._foreach_mul(values, [along(factor, value, lead) for value in values])
     else:
-        shrunk = list(torch._foreach_mul(values, max(factor, 0.0)))
+        shrunk = torch._foreach_mul(values, max(factor, 0.0))
     return dict(zip(parameters, shrunk, strict=True))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from fitwell.errors import BadInput, NotApplicable, in_range
 from fitwell.interfaces import Plain, Remedy, Stage
 from fitwell.records import Anatomy, Edit
+from fitwell.remedies.leading import along
 
 
 @final
@@ -77,7 +78,7 @@ class LabelSmoothing(Remedy):
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"on_loss": Plain(smooth_labels, {"amount": self.amount})}
+        return {"on_loss": Plain(smooth_labels, {"amount": self.amount}, (along,))}
 
 
 def _check_cross_entropy(loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -98,10 +99,15 @@ def _check_cross_entropy(loss: Tensor, outputs: Tensor, targets: Tensor) -> None
         )
 
 
-def smooth_labels(loss: Tensor, outputs: Tensor, targets: Tensor, amount: float) -> Tensor:
+def smooth_labels(
+    loss: Tensor, outputs: Tensor, targets: Tensor, amount: float | Tensor, lead: int = 0
+) -> Tensor:
     """Mix a mean cross entropy with the mean of -log p over all classes."""
-    uniform = -F.log_softmax(outputs, dim=1).mean(dim=1)
+    uniform = -F.log_softmax(outputs, dim=lead + 1).mean(dim=lead + 1).flatten(lead)
     if targets.is_floating_point():
-        return (1.0 - amount) * loss + amount * uniform.mean()
-    counted = (targets != -100).to(uniform.dtype)
-    return (1.0 - amount) * loss + amount * (uniform * counted).sum() / counted.sum()
+        spread = uniform.mean(dim=-1)
+    else:
+        counted = (targets != -100).to(uniform.dtype).flatten(lead)
+        spread = (uniform * counted).sum(dim=-1) / counted.sum(dim=-1)
+    amount = along(amount, loss, lead)
+    return (1.0 - amount) * loss + amount * spread

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fitwell.errors import in_range
 from fitwell.interfaces import Mixed, Plain, Remedy, Stage
 from fitwell.records import Anatomy, Edit
+from fitwell.remedies.leading import along, drawn, picked
 from fitwell.remedies.rows import check_batch, check_input
 
 
@@ -59,21 +60,36 @@ class Mixup(Remedy):
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"on_batch": Plain(mix_rows, {"alpha": self.alpha}, (Mixed, drawn_share))}
+        needs = (Mixed, along, drawn, picked, drawn_share)
+        return {"on_batch": Plain(mix_rows, {"alpha": self.alpha}, needs)}
 
 
-def drawn_share(alpha: float, generator: Generator) -> Tensor:
-    """Draw a number in [0, 1] from Beta(alpha, alpha)."""
+def drawn_share(alpha: float | Tensor, generator: Generator | Sequence[Generator]) -> Tensor:
+    """Draw a number in [0, 1] from Beta(alpha, alpha), for every run."""
     # Gamma(α) is Gamma(α + 1) U^(1/α); of a small α it would underflow, its logarithm does not.
-    two = torch.full((2,), alpha + 1.0, dtype=torch.float64, device=generator.device)
-    drawn = torch._standard_gamma(two, generator=generator).log()
-    drawn = drawn + two.new_empty(2).uniform_(generator=generator).log() / alpha
-    return torch.sigmoid(drawn[0] - drawn[1])
+    if isinstance(generator, Generator):
+        two = torch.full((2,), float(alpha) + 1.0, dtype=torch.float64, device=generator.device)
+        logarithms = torch._standard_gamma(two, generator=generator).log()
+    else:
+        alpha = torch.as_tensor(alpha, dtype=torch.float64, device=generator[0].device)[..., None]
+        pairs = zip((alpha + 1.0).expand(len(generator), 2), generator, strict=True)
+        gammas = [torch._standard_gamma(two, generator=g) for two, g in pairs]
+        logarithms = torch.stack(gammas).log()
+    uniform = drawn(torch.rand, 2, generator, dtype=torch.float64)
+    logarithms = logarithms + uniform.log() / alpha
+    return torch.sigmoid(logarithms[..., 0] - logarithms[..., 1])
 
 
-def mix_rows(x: Tensor, y: Tensor, generator: Generator, alpha: float) -> tuple[Tensor, Mixed]:
+def mix_rows(
+    x: Tensor,
+    y: Tensor,
+    generator: Generator | Sequence[Generator],
+    alpha: float | Tensor,
+    lead: int = 0,
+) -> tuple[Tensor, Mixed]:
     """Mix rows with others of the batch by one share; each keeps both targets."""
     share = drawn_share(alpha, generator).to(x)
-    other = torch.randperm(len(x), generator=generator, device=generator.device)
-    mixed = share * x + (1 - share) * x[other.to(x.device)]
-    return mixed, Mixed(y, y[other.to(y.device)], share)
+    other = drawn(torch.randperm, x.shape[lead], generator)
+    part = along(share, x, lead)
+    mixed = part * x + (1 - part) * picked(x, other, lead)
+    return mixed, Mixed(y, picked(y, other, lead), share)

@@ -12,6 +12,7 @@ from torch import Tensor
 from fitwell.errors import ThresholdError, in_range
 from fitwell.interfaces import Plain, Remedy, Stage
 from fitwell.remedies.clip_norm import global_norm, scaled_to
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -62,25 +63,28 @@ class PercentileClip(Remedy):
         """Name the functions behind the seams."""
         args = {"percentile": self.percentile}
         return {
-            "remember": Plain(remember_norm, {"window": self.window}, (global_norm,)),
-            "on_gradients": Plain(clip_by_percentile, args, (scaled_to,)),
+            "remember": Plain(remember_norm, {"window": self.window}, (along, global_norm)),
+            "on_gradients": Plain(clip_by_percentile, args, (along, scaled_to)),
         }
 
 
 def remember_norm(
-    memory: Mapping[str, Tensor], gradients: Mapping[str, Tensor], window: int
+    memory: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    window: int,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Write the common norm of the gradients, if it is finite, over the oldest of a window."""
     if not gradients:
         return dict(memory)
-    norm = global_norm(gradients)
+    norm = global_norm(gradients, lead)
     norm = norm.to(torch.promote_types(norm.dtype, torch.float32))
     norms, count = memory.get("norms"), memory.get("count")
     if norms is None or count is None:
-        norms, count = norm.new_zeros(window), torch.zeros_like(norm, dtype=torch.long)
+        norms, count = norm.new_zeros(*norm.shape, window), torch.zeros_like(norm, dtype=torch.long)
     # What is not finite is not counted, so that the next norm takes its place.
-    place = torch.arange(window, device=norms.device) == count % window
-    norms, count = torch.where(place, norm, norms), count + norm.isfinite()
+    place = torch.arange(window, device=norms.device) == (count % window)[..., None]
+    norms, count = torch.where(place, norm[..., None], norms), count + norm.isfinite()
     return {"norm": norm, "norms": norms, "count": count}
 
 
@@ -88,12 +92,18 @@ def clip_by_percentile(
     gradients: Mapping[str, Tensor],
     parameters: Mapping[str, Tensor],
     memory: Mapping[str, Tensor],
-    percentile: float,
+    percentile: float | Tensor,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Scale all gradients so that their common norm is at most a percentile of those remembered."""
     if not gradients:
         return {}
-    norms = memory["norms"]
-    written = torch.arange(len(norms), device=norms.device) < memory["count"]
-    limit = torch.nanquantile(torch.where(written, norms, torch.nan), percentile / 100.0)
-    return scaled_to(gradients, memory["norm"], limit)
+    norms, window = memory["norms"], memory["norms"].shape[-1]
+    count = memory["count"].clamp(1, window)[..., None]
+    written = torch.arange(window, device=norms.device) < count
+    ordered = torch.where(written, norms, torch.inf).sort(dim=-1).values
+    last = (count - 1).to(norms)
+    place = last * along(percentile / 100.0, last, lead)
+    low, high = (ordered.gather(-1, at.long()) for at in (place.floor(), place.ceil()))
+    limit = torch.lerp(low, high, place.frac())[..., 0]
+    return scaled_to(gradients, memory["norm"], limit, lead)

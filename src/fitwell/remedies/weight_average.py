@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fitwell.errors import BadInput, ThresholdError, in_range
 from fitwell.interfaces import Plain, Remedy, Stage
+from fitwell.remedies.leading import along
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -74,15 +75,16 @@ class WeightAverage(Remedy):
 
     def plain(self) -> Mapping[str, Plain]:
         """Name the function behind the seam."""
-        return {"average": Plain(average_weights, self._args, (share_of_newest,))}
+        return {"average": Plain(average_weights, self._args, (along, share_of_newest))}
 
 
 def average_weights(
     averages: Mapping[str, Tensor],
     parameters: Mapping[str, Tensor],
     step: int,
-    decay: float | None,
+    decay: float | Tensor | None,
     start: int,
+    lead: int = 0,
 ) -> dict[str, Tensor]:
     """Move averages to the weights: by 1 - decay, begun small, or equally; empty before start."""
     if step < start:
@@ -90,7 +92,12 @@ def average_weights(
     known = [name for name in parameters if name in averages]
     old = [averages[name] for name in known]
     now = [parameters[name].detach().to(averages[name]) for name in known]
-    moved = torch._foreach_lerp(old, now, share_of_newest(step - start, decay)) if known else []
+    share = share_of_newest(step - start, decay)
+    moved: Sequence[Tensor] = ()
+    if isinstance(share, Tensor) and known:
+        moved = torch._foreach_lerp(old, now, [along(share, t, lead) for t in old])
+    elif not isinstance(share, Tensor) and known:
+        moved = torch._foreach_lerp(old, now, share)
     first = {
         name: t.detach().to(torch.promote_types(t.dtype, torch.float32), copy=True)
         for name, t in parameters.items()
@@ -99,8 +106,9 @@ def average_weights(
     return {**averages, **dict(zip(known, moved, strict=True)), **first}
 
 
-def share_of_newest(update: int, decay: float | None) -> float:
+def share_of_newest(update: int, decay: float | Tensor | None) -> float | Tensor:
     """Return the weight of the newest weights in an average, at an update from 0."""
     if decay is None:
         return 1.0 / (update + 1)
-    return 1.0 - min(decay, (1.0 + update) / (10.0 + update))
+    most = (1.0 + update) / (10.0 + update)
+    return 1.0 - (decay.clamp(max=most) if isinstance(decay, Tensor) else min(decay, most))

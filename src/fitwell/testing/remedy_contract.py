@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from fitwell.errors import NotApplicable
 from fitwell.interfaces import Remedy
 from fitwell.recipe import Recipe, Treated
+from fitwell.testing import courses
 
 
 class RemedyContract:
@@ -45,6 +46,10 @@ class RemedyContract:
     def make_untreatable(self) -> tuple[nn.Module, Tensor] | None:
         """Return a network that the remedy cannot treat and an input, or None if it treats all."""
         return None
+
+    def make_stack(self) -> Sequence[Remedy]:
+        """Return remedies of runs that train as one; override it to let their doses differ."""
+        return [self.make_remedy()] * 3
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch."""
@@ -146,6 +151,37 @@ class RemedyContract:
         assert torch.equal(x, kept[0])
         assert torch.equal(y, kept[1])
         assert _same(given, kept[2])
+
+    def treat_stack(self) -> tuple[list[Treated], list[tuple[Tensor, Tensor]]]:
+        """Return the treatment of every run of a stack, and the batch of each."""
+        x, y = self.make_batch()
+        treated = []
+        for run, remedy in enumerate(self.make_stack()):
+            torch.manual_seed(run)
+            recipe = Recipe(remedy)
+            treated.append(recipe.apply(self.make_model(), example_input=x, data=x, seed=run))
+        return treated, [(x.roll(run, 0), y.roll(run, 0)) for run in range(len(treated))]
+
+    def test_a_stack_of_runs_goes_the_way_that_each_goes_alone(self) -> None:
+        expected = courses.alone(*self.treat_stack(), self.loss)
+        for run, course in enumerate(courses.stacked(*self.treat_stack(), self.loss)):
+            _assert_same_course(course, expected[run])
+
+    def test_a_run_that_is_no_number_leaves_the_rest_of_its_stack_alone(self) -> None:
+        expected = courses.alone(*self.treat_stack(), self.loss)
+        spoiled = courses.stacked(*self.treat_stack(), self.loss, spoiled=0)
+        for run, course in enumerate(spoiled[1:], start=1):
+            _assert_same_course(course, expected[run])
+
+
+def _assert_same_course(course: courses.Course, expected: courses.Course) -> None:
+    assert course.losses == pytest.approx(expected.losses, rel=1e-4, abs=1e-6)
+    for found, right in ((course.weights, expected.weights), (course.averages, expected.averages)):
+        assert list(found) == list(right)
+        for name, value in right.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
+    assert course.stops == expected.stops
+    assert course.effects == expected.effects
 
 
 def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
