@@ -151,8 +151,7 @@ def cure(
     ):
         found = find_cure(
             loaded,
-            command=_spelled("cure", task, **again, group=group, time=time)
-            + " --blind" * blind,
+            command=_spelled("cure", task, **again, group=group, time=time) + " --blind" * blind,
             budget=budget,
             runs=runs,
             seeds=seeds,

@@ -12,6 +12,7 @@ from fitwell.studies.budget import Budget
 from fitwell.studies.candidates import Candidate, label
 from fitwell.studies.job import Refusal
 from fitwell.studies.search import SEARCH_SEEDS, Race, search
+from fitwell.studies.search.halving import contend
 
 NAMES = ("Augment", "Dropout", "L2", "LabelSmoothing")
 SICK = Diagnosis(
@@ -199,3 +200,24 @@ def test_the_loss_decides_between_equal_metrics():
     run = race.runs[better][SEARCH_SEEDS[0]]
     race.runs[better][SEARCH_SEEDS[0]] = RunRecord(**{**vars(run), "validation": Score(0.5, 0.1)})
     assert race.ranked(treated=False) == [better, worse]
+
+
+def contending(gap):
+    """Seeds that each of three leaders got, of which the first is better by a gap."""
+
+    def accuracy(recipe, rate, seed):
+        return 0.8 + gap * ("Augment" in recipe) + noise(seed * (3 + len(str(recipe))), 0.01)
+
+    race = Race(FormulaBench(accuracy, 1000))
+    leaders = [Candidate((RemedySpec(name),)) for name in ("Augment", "Dropout", "L2")]
+    race.run([Candidate(), *leaders], SEARCH_SEEDS, 1.0)
+    contend(race, [Candidate()], leaders)
+    return [len(race.runs[c]) for c in (Candidate(), *leaders)]
+
+
+def test_leaders_that_nobody_has_beaten_get_further_seeds_and_the_untreated_with_them():
+    assert contending(0.0) == [8, 8, 8, 8]
+
+
+def test_leaders_that_are_beaten_beyond_doubt_get_no_more():
+    assert contending(0.5) == [5, 5, 5, 5]

@@ -14,7 +14,7 @@ GENERATION = 6
 WIDE = 12
 """Candidates of a generation that is cut by first epochs: a quarter of a run each, and a quarter of
 them run whole, it costs as much as one of six."""
-PATIENCE = 3
+PATIENCE = 5
 """Generations without a better candidate that end the exploring."""
 
 

@@ -15,10 +15,15 @@ from fitwell.studies.statistics import paired_effect
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
+MORE_SEEDS = tuple(range(1_000_004, 1_000_008))
+"""Further seeds, for candidates that the others do not tell apart."""
 LEADERS = 3
 """How many of the best are varied, and how many run on all seeds of the search."""
-FEW_ROWS = 100
-"""Validation rows under which the loss weighs as much as the metric, which is then coarse."""
+FEW_ROWS = 1000
+"""Validation rows up to which the loss weighs as much as the metric: an accuracy of 0.9 is then
+uncertain by a point or more, and the loss less so. Of 20 recipes drawn on eight small tasks, both
+together chose what had 81.2 % and a log-loss of 0.483 on unseen rows; the metric alone 81.0 % and
+0.506 (`benchmarks/search.py`)."""
 
 
 @final
