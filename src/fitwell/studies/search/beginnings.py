@@ -18,8 +18,8 @@ KNOWN = 8
 """Whole runs that must have been seen before beginnings are believed."""
 TELLING = 0.7
 """Least rank correlation of beginnings and ends. Recipes drawn blindly have 0.76 to 0.94 on six
-small tasks; those that a diagnosis of overfitting names have 0.28 to 0.77 on four (a slow start is what
-they are for), those against vanishing gradients 0.83."""
+small tasks; those that a diagnosis of overfitting names have 0.28 to 0.77 on four (a slow start is
+what they are for), those against vanishing gradients 0.83."""
 
 
 @final
