@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from benchmarks.calibration.worlds import WORLDS, Values, World, stream
@@ -51,11 +52,16 @@ def raced(world: World, gains: Values, races: int) -> tuple[Values, Values, Valu
     return np.array(first), np.array(second), np.array(by_t, dtype=float)
 
 
+@cache
+def _critical(others: int, seeds: int) -> float:
+    return float(student.ppf(1 - 0.025 / others, seeds - 1))
+
+
 def _dropped_by_t(losses: Values) -> bool:
     """Whether an interval for a fixed number of seeds, looked at each time, drops the first arm."""
     for seeds in LOOKS:
         seen = losses[:, :seeds]
         error = np.maximum(seen.std(1, ddof=1), 1e-12) / np.sqrt(seeds)
-        if (seen.mean(1) > student.ppf(1 - 0.025 / len(losses), seeds - 1) * error).any():
+        if (seen.mean(1) > _critical(len(losses), seeds) * error).any():
             return True
     return False

@@ -43,6 +43,7 @@ def main() -> None:
         *deep.grounds(),
         *images.grounds(),
         *text.grounds(given.data),
+        *tables.by_default(given.data),
         *tables.grounds(given.data, splits=given.splits, runs=given.runs, seeds=given.seeds),
     ]
     torch.set_num_threads(1)

@@ -12,6 +12,7 @@ from fitwell.cure import job
 from fitwell.studies import training
 from fitwell.studies.budget import Budget
 from fitwell.studies.executor import InProcess
+from fitwell.studies.stacked import fitting
 
 CORES = 2
 """Cores that a budget is meant for: so much more processor time it allows."""
@@ -33,9 +34,11 @@ def processor_time() -> Iterator[None]:
     def elapsed() -> float:
         return (time.process_time() - started) / CORES
 
+    clock = SimpleNamespace(perf_counter=elapsed)
     with (
         patch.dict(Budget.__init__.__kwdefaults__, {"now": elapsed}),
-        patch.object(training, "time", SimpleNamespace(perf_counter=elapsed)),
+        patch.object(training, "time", clock),
+        patch.object(fitting, "time", clock),
         patch.object(job, "executor_for", _here),
     ):
         yield

@@ -19,7 +19,7 @@ class Ground:
 
     Args:
         name: Its name on the command line and in the tables.
-        family: ``"deep"``, ``"images"``, ``"text"`` or ``"tables"``.
+        family: ``"deep"``, ``"images"``, ``"text"``, ``"tables"`` or ``"defaults"``.
         make: Returns the task of a split.
         goal: What is to be reached, in words.
         budget: Wall time of a cure, or None for no limit of time.

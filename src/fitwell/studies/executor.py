@@ -9,10 +9,11 @@ import tempfile
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
 from fitwell.errors import WorkerLost, require
 from fitwell.studies.sharing import shared
@@ -49,7 +50,8 @@ class Executor(Protocol):
         """Yield every job with its result, as they are done.
 
         Jobs are drawn one by one, in order, and only when a worker is free for the next: an
-        iterable may decide late whether there is another job.
+        iterable may decide late whether there is another job. A job that is a tuple may come back
+        in parts.
         """
 
     def close(self, *, now: bool = False) -> None:
@@ -105,32 +107,34 @@ class Processes:
     ) -> Iterator[tuple[Job, Result]]:
         """Yield every job with its result, in order of completion.
 
+        A job that is a tuple of several and was at work when two workers were killed is taken
+        apart: what needs too much memory at once may well be done one by one.
+
         Raises:
             WorkerLost: If the workers that did a job were killed, three in a row.
         """
         wait = require("concurrent.futures").wait
-        waiting = iter(jobs)
+        waiting = _Waiting(jobs)
         running: dict[Any, tuple[_Worker, Job, int]] = {}
 
-        def begin(worker: _Worker, job: Job, tries: int) -> None:
-            running[worker.submit(function, job)] = worker, job, tries
+        def begin(worker: _Worker) -> None:
+            for job, tries in islice(waiting, 1):
+                running[worker.submit(function, job)] = worker, job, tries
 
         try:
-            for worker, job in zip(self._pool, waiting, strict=False):
-                begin(worker, job, 1)
+            for worker in self._pool:
+                begin(worker)
             while running:
                 done, _ = wait(running, return_when="FIRST_COMPLETED")
                 for future in done:
                     worker, job, tries = running.pop(future)
-                    if _was_killed(future):
+                    killed = _was_killed(future)
+                    if killed:
                         worker.end(now=True)
-                        if tries == TRIES:
-                            raise _lost(job)
-                        begin(worker, job, tries + 1)
-                        continue
-                    for following in islice(waiting, 1):
-                        begin(worker, following, 1)
-                    yield job, future.result()
+                        waiting.again(job, tries)
+                    begin(worker)
+                    if not killed:
+                        yield job, future.result()
         finally:
             for worker, _, _ in running.values():
                 worker.end(now=True)
@@ -140,6 +144,33 @@ class Processes:
         for worker in self._pool:
             worker.end(now=now)
         self._forget()
+
+
+@final
+class _Waiting(Generic[Job]):
+    """Jobs in order, each with the number of the attempt; lost ones come first, again."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._fresh, self._lost = iter(jobs), deque[tuple[Job, int]]()
+
+    def __iter__(self) -> Iterator[tuple[Job, int]]:
+        return self
+
+    def __next__(self) -> tuple[Job, int]:
+        return self._lost.popleft() if self._lost else (next(self._fresh), 1)
+
+    def again(self, job: Job, tries: int) -> None:
+        """Put back a job at whose attempt of that number a worker was killed.
+
+        Raises:
+            WorkerLost: If it was the last attempt.
+        """
+        if tries == TRIES:
+            raise _lost(job)
+        parts: list[Any] = [job]
+        if isinstance(job, tuple) and tries == TRIES - 1:
+            parts = [(one,) for one in job]
+        self._lost.extend((part, tries + 1) for part in parts)
 
 
 @final

@@ -6,15 +6,17 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 
 from fitwell.errors import NotApplicable
 from fitwell.records import RunRecord
+from fitwell.studies.device_table import DeviceTable
 from fitwell.studies.job import Batch, Done, Job, Refusal, Results
+from fitwell.studies.programs import Programs
 from fitwell.studies.row_scoring import with_test_rows
 from fitwell.studies.stacked import Unstackable, fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
@@ -33,11 +35,14 @@ class Performance:
         task: Gives the task where the job runs.
         device: Where to train.
         weights: Folder for the weights of runs that are scored on test, or None.
+        table: What stacking gains on the device, by which runs are stacked or not, or None to stack
+            all that can be.
     """
 
     task: Callable[[], Task]
     device: str = "cpu"
     weights: str | None = None
+    table: DeviceTable | None = None
 
     def __call__(self, batch: Batch) -> Results:
         """Return for every job the record of its run, or why a remedy could not serve.
@@ -56,7 +61,7 @@ class Performance:
         return [done[place] for place in range(len(batch))]
 
     def _of_one_structure(self, task: Task, jobs: Sequence[Job]) -> list[Done]:
-        if stackable(task, jobs[0], self.device) is not None:
+        if not self._stacks(task, jobs[0]):
             return [self._alone(task, job) for job in jobs]
         try:
             fitted = fit_stacked(task, jobs, device=self.device)
@@ -72,6 +77,14 @@ class Performance:
                 )
             return done
         return [self._kept(job, each) for job, each in zip(jobs, fitted, strict=True)]
+
+    def _stacks(self, task: Task, job: Job) -> bool:
+        """Say whether runs of a job's structure train as one program: all of them, or none."""
+        if self.table is None:
+            return stackable(task, job, self.device) is None
+        load = Programs(task, self.device).load(job)
+        point = self.table.nearest(load) if load else None
+        return point is not None and point.pays
 
     def _alone(self, task: Task, job: Job) -> Done:
         try:
@@ -93,11 +106,6 @@ class Performance:
                 file = Path(self.weights) / outputs_name(job.arm, job.seed)
                 save_tensors({OUTPUTS: fitted.outputs}, file)
         return with_test_rows(self.task(), fitted)
-
-
-def without_files(function: Any) -> Any:
-    """Return what does a batch for a machine that has not this one's disk: it keeps no weights."""
-    return replace(function, weights=None) if isinstance(function, Performance) else function
 
 
 def weights_name(arm: str, seed: int) -> str:

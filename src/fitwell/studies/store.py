@@ -32,7 +32,11 @@ class Memory:
 
     def put(self, job: Job, done: Done, *, clock: float) -> None:
         """Keep the result of a job."""
-        self._done[job.key] = done
+        self.put_all({job: done}, clock=clock)
+
+    def put_all(self, results: Mapping[Job, Done], *, clock: float) -> None:
+        """Keep the results of jobs."""
+        self._done |= {job.key: done for job, done in results.items()}
 
     @property
     def runs(self) -> int:
@@ -56,11 +60,11 @@ class Store:
     """
 
     def __init__(self, path: Path, *, higher_is_better: bool) -> None:
-        self._optuna = require("optuna")
+        optuna = require("optuna")
         require("sqlalchemy")
-        self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            self._study = self._optuna.create_study(
+            study = optuna.create_study(
                 study_name=STUDY,
                 storage=f"sqlite:///{path}",
                 load_if_exists=True,
@@ -68,9 +72,12 @@ class Store:
             )
         except require("sqlalchemy.exc").SQLAlchemyError as error:
             raise OutputError(f"Cannot open the study in {path}: {error.args[0]}") from error
+        from fitwell.studies.storage.kept import Keeper  # which needs the lab
+
+        self._keeper = Keeper(path, STUDY)
         self._memory = Memory()
         self.spent = 0.0
-        for trial in self._study.get_trials(deepcopy=False):
+        for trial in study.get_trials(deepcopy=False):
             attributes = trial.user_attrs
             job, done = job_from_text(attributes["job"]), done_from(attributes)
             self._memory.put(job, done, clock=0.0)
@@ -85,32 +92,18 @@ class Store:
         """Return the result of a job, or None if it was not done yet."""
         return self._memory.get(job)
 
+    def put_all(self, results: Mapping[Job, Done], *, clock: float) -> None:
+        """Keep the results of jobs, and what the clock said when they ended.
+
+        They are written in one transaction: when this returns, all of them are on the disk.
+        """
+        if results:
+            self._keeper.keep(results, clock)
+            self._memory.put_all(results, clock=clock)
+
     def put(self, job: Job, done: Done, *, clock: float) -> None:
         """Keep the result of a job, and what the clock said when it ended."""
-        floats = self._optuna.distributions.FloatDistribution(1e-6, 1e6, log=True)
-        integers = self._optuna.distributions.IntDistribution(0, 2**31)
-        states = self._optuna.trial.TrialState
-        state, value = states.FAIL, None
-        attributes: dict[str, Any] = {
-            "recipe": " + ".join(map(str, job.recipe)) or "untreated",
-            "job": job_to_text(job),
-            "clock": clock,
-        }
-        if isinstance(done, RunRecord):
-            state, value = states.COMPLETE, done.validation.metric
-            attributes["record"] = asdict(done)
-        else:
-            attributes["refused"] = done.reason
-        self._study.add_trial(
-            self._optuna.trial.create_trial(
-                state=state,
-                value=value,
-                params={"rate": job.rate, "seed": job.seed},
-                distributions={"rate": floats, "seed": integers},
-                user_attrs=attributes,
-            )
-        )
-        self._memory.put(job, done, clock=clock)
+        self.put_all({job: done}, clock=clock)
 
 
 def run_from_dict(data: Mapping[str, Any]) -> RunRecord:

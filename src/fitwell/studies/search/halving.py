@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitwell.studies.candidates import Candidate
+from fitwell.studies.judging import score_step
 from fitwell.studies.search.race import LEADERS, MORE_SEEDS, SEARCH_SEEDS, Race
 from fitwell.studies.statistics import beaten
 
@@ -15,7 +16,7 @@ SECOND_ROUND = 4
 
 
 def halve(race: Race) -> None:
-    """Give the best a second seed, and the best of these all of them.
+    """Give the best a second seed, and the best of these all of them, unless they are beaten.
 
     The best with a single remedy is among them: of many recipes on one seed those come out ahead
     that were lucky, and recipes grow by luck.
@@ -27,8 +28,10 @@ def halve(race: Race) -> None:
     bare = race.ranked(treated=False, seeds=2)[:1] or bare[:1]
     leaders = race.ranked(treated=True, seeds=2)[:LEADERS] or leaders[:1]
     race.run([*bare, *leaders[:1]], SEARCH_SEEDS[1:], HALVING)
-    if race.run(leaders[1:], SEARCH_SEEDS[1:], HALVING):
-        contend(race, bare, leaders)
+    going = race.run(leaders[1:], SEARCH_SEEDS[1:-1], HALVING)
+    left = [c for c in race.unbeaten(leaders) if c in race.runs]
+    if race.run([c for c in left if c not in leaders[:1]], SEARCH_SEEDS[-1:], HALVING) and going:
+        contend(race, bare, left)
 
 
 def contend(race: Race, bare: Sequence[Candidate], leaders: Sequence[Candidate]) -> None:
@@ -44,7 +47,7 @@ def contend(race: Race, bare: Sequence[Candidate], leaders: Sequence[Candidate])
         lost = beaten(
             scores,
             higher_is_better=race.bench.task.higher_is_better,
-            step=1 / max(1, len(race.bench.task.data.validation)),
+            step=score_step(race.bench.task, len(race.bench.task.data.validation)),
         )
         standing = [c for c in scores if c not in lost]
         if len(standing) < 2 or not race.bench.has_room(len(bare) + len(standing)):

@@ -11,7 +11,8 @@ from fitwell.records import Effect, RunRecord, Score, Trial
 from fitwell.studies.bench import Bench
 from fitwell.studies.candidates import Candidate, label
 from fitwell.studies.job import Job, Refusal
-from fitwell.studies.statistics import paired_effect
+from fitwell.studies.judging import score_step
+from fitwell.studies.statistics import beaten, paired_effect
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
@@ -123,6 +124,21 @@ class Race:
         pool = self.ranked(treated=treated)
         most = max((len(self.runs[c]) for c in pool), default=0)
         return next((c for c in self.ranked(treated=treated, seeds=most)), None)
+
+    def unbeaten(self, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Return those that no other has beaten beyond doubt, on the seeds that all have run on.
+
+        The chance that the best is ever left out, however often this is asked, is at most 5 %; from
+        the third seed on it can happen. See :func:`fitwell.studies.statistics.beaten`.
+        """
+        runs = {c: self.runs.get(c, {}) for c in candidates}
+        common = [seed for seed in SEARCH_SEEDS if all(seed in done for done in runs.values())]
+        lost = beaten(
+            {c: [done[seed].validation.metric for seed in common] for c, done in runs.items()},
+            higher_is_better=self.bench.task.higher_is_better,
+            step=score_step(self.bench.task, len(self.bench.task.data.validation)),
+        )
+        return tuple(c for c in candidates if c not in lost)
 
     def proof_seconds(self, candidate: Candidate) -> float:
         """Return how long a proof of the candidate is estimated to take."""

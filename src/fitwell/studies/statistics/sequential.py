@@ -87,8 +87,9 @@ def beaten(
     """Return the arms that another arm has beaten beyond doubt: a race may drop them.
 
     Every arm is set against every other by a confidence sequence over the seeds that both have run
-    on, at ``level`` divided by the number of arms that the best could lose to. So the chance that
-    the truly best arm is ever returned, however often this is asked, is at most ``level``. For
+    on. One end of it decides, which errs half as often as both: so it has twice ``level``, divided
+    by the number of arms that the best could lose to. The chance that the truly best arm is ever
+    returned, however often this is asked, is then at most ``level``. For
     that, give all arms that the race began with, those dropped since too; where arms join later,
     divide ``level`` by the number of groups that join.
 
@@ -103,7 +104,8 @@ def beaten(
         BadInput: If a score is not finite.
         ThresholdError: If ``level`` or ``step`` is out of range.
     """
-    sequence = ConfidenceSequence(level / max(1, len(scores) - 1), step)
+    ConfidenceSequence(level)  # a level out of range is named as it was given
+    sequence = ConfidenceSequence(min(0.99, 2 * level / max(1, len(scores) - 1)), step)
     sign = 1.0 if higher_is_better else -1.0
 
     def loses(one: Arm, other: Arm) -> bool:

@@ -8,6 +8,7 @@ from typing import final
 
 import sqlalchemy as sa
 
+from fitwell.studies.carrying import Carried
 from fitwell.studies.job import Batch, Results
 from fitwell.studies.storage.batches import DONE, FAILED, RUNNING, WAITING, change
 from fitwell.studies.storage.schema import Schema
@@ -21,6 +22,7 @@ class Claim:
 
     Args:
         batch: Its number.
+        study: Number of its study.
         call: Name of the value that does it.
         trials: The trials of its jobs.
         jobs: What to do.
@@ -29,6 +31,7 @@ class Claim:
     """
 
     batch: int
+    study: int
     call: str
     trials: tuple[int, ...]
     jobs: Batch
@@ -81,7 +84,9 @@ class Claims:
             trials = json.loads(row.trials)
             self._trials.move(connection, trials, "RUNNING")
             jobs = self._trials.jobs(connection, trials)
-            return Claim(row.batch, row.call, tuple(trials), jobs, row.grace, row.tries + 1)
+            return Claim(
+                row.batch, row.study, row.call, tuple(trials), jobs, row.grace, row.tries + 1
+            )
 
     def others_wait_for(self) -> str | None:
         """Return versions that a waiting batch asks for and this worker has not, or None."""
@@ -92,12 +97,17 @@ class Claims:
         with self._engine.begin() as connection:
             return connection.execute(row.limit(1)).scalar_one_or_none()
 
-    def finish(self, claim: Claim, results: Results) -> bool:
+    def finish(self, claim: Claim, outcome: Results | Carried) -> bool:
         """Write what a batch gave, and say whether the worker still held it."""
+        carried = outcome if isinstance(outcome, Carried) else Carried(outcome, {})
+        place = {"study": claim.study, "batch": claim.batch}
+        files = [place | {"name": name, "data": d} for name, d in carried.files.items()]
         with self._engine.begin() as connection:
             held = self._leave(connection, claim, state=DONE)
             if held:
-                self._trials.finish(connection, claim.trials, results)
+                self._trials.finish(connection, claim.trials, carried.results)
+                if files:
+                    connection.execute(sa.insert(self._schema.files), files)
             return held
 
     def fail(self, claim: Claim, error: str) -> None:

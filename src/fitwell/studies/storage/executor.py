@@ -14,8 +14,8 @@ import optuna
 import sqlalchemy as sa
 
 from fitwell.errors import BadInput, RunFailed, WorkerLost
+from fitwell.studies.carrying import leaves_files, put_files, sent
 from fitwell.studies.job import Batch, Done, Job
-from fitwell.studies.performing import without_files
 from fitwell.studies.progress import Silent
 from fitwell.studies.storage.address import connected, parsed, patiently, reaching, shown
 from fitwell.studies.storage.batches import TRIES, revive
@@ -112,8 +112,10 @@ class Storage:
         """
         batches = cast("Iterable[Batch]", jobs)
         with reaching(self._url):
-            call = self._values.put(without_files(function))
+            call = self._values.put(sent(function))
             for batch, results in self._performed(call, iter(batches)):
+                if leaves_files(function):
+                    put_files(function, patiently(self._orders.files))
                 yield cast("Item", batch), cast("Result", results)
 
     def close(self, *, now: bool = False) -> None:

@@ -67,6 +67,14 @@ class Orders:
         with self._engine.begin() as connection:
             return self._trials.results(connection, trials)
 
+    def files(self) -> dict[str, bytes]:
+        """Take out of the database the files that came with results."""
+        table = self._schema.files
+        taken = sa.delete(table).where(table.c.study == self._study)
+        with self._engine.begin() as connection:
+            rows = connection.execute(taken.returning(table.c.name, table.c.data)).all()
+            return {row.name: bytes(row.data) for row in rows}
+
     def answered(self) -> dict[str, int]:
         """Return the trials that have a result, by the keys of their jobs."""
         with self._engine.begin() as connection:

@@ -25,8 +25,9 @@ class Schema:
     """The tables that a shared study lives in.
 
     The runs are Optuna's trials. A batch is a row of ``fitwell_batches``: it waits, runs at one
-    worker, is done, has failed, or was withdrawn. ``fitwell_workers`` says who is there, and
-    ``fitwell_values`` holds what is shared with them, in parts.
+    worker, is done, has failed, or was withdrawn. ``fitwell_workers`` says who is there,
+    ``fitwell_values`` holds what is shared with them, in parts, and ``fitwell_files`` what runs
+    left behind, until the coordinator has it.
 
     Args:
         engine: The database, in which Optuna has made its tables.
@@ -44,6 +45,7 @@ class Schema:
         self.batches = ours.tables["fitwell_batches"]
         self.workers = ours.tables["fitwell_workers"]
         self.shared = ours.tables["fitwell_values"]
+        self.files = ours.tables["fitwell_files"]
         self._engine = engine
         self.now: sa.ColumnElement[float] = sa.literal_column(
             _CLOCKS[engine.dialect.name], sa.Float()
@@ -90,6 +92,14 @@ def own_tables() -> sa.MetaData:
         meta,
         sa.Column("digest", sa.String(64), primary_key=True),
         sa.Column("part", sa.Integer, primary_key=True),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    )
+    sa.Table(
+        "fitwell_files",
+        meta,
+        sa.Column("study", sa.Integer, primary_key=True),
+        sa.Column("batch", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("data", sa.LargeBinary, nullable=False),
     )
     return meta

@@ -71,8 +71,15 @@ class Trials:
         self._end(connection, trials, "FAIL")
         self._note(connection, [_attribute(trial, "lost", why) for trial in trials])
 
-    def finish(self, connection: sa.Connection, trials: Sequence[int], results: Results) -> None:
-        """Write what became of the jobs of trials, in their order."""
+    def finish(
+        self,
+        connection: sa.Connection,
+        trials: Sequence[int],
+        results: Results,
+        *,
+        clock: float | None = None,
+    ) -> None:
+        """Write what became of the jobs of trials, in their order, and what a clock said."""
         given = list(zip(trials, results, strict=True))
         runs = {trial: done for trial, done in given if isinstance(done, RunRecord)}
         metrics = {trial: run.validation.metric for trial, run in runs.items()}
@@ -80,9 +87,12 @@ class Trials:
         self._end(connection, list(scored), "COMPLETE")
         self._end(connection, [trial for trial in trials if trial not in scored], "FAIL")
         if scored:
-            rows = [_value(trial, metric) for trial, metric in scored.items()]
-            connection.execute(sa.insert(self._schema.values), rows)
-        self._note(connection, [_answer(trial, done) for trial, done in given])
+            values = [_value(trial, metric) for trial, metric in scored.items()]
+            connection.execute(sa.insert(self._schema.values), values)
+        rows = [_answer(trial, done) for trial, done in given]
+        if clock is not None:
+            rows += [_attribute(trial, "clock", clock) for trial in trials]
+        self._note(connection, rows)
 
     def results(self, connection: sa.Connection, trials: Mapping[int, Job]) -> dict[Job, Done]:
         """Return what became of jobs, by their trials, under the arms that they are asked for."""

@@ -120,7 +120,7 @@ class _Worker:
             self._every = claim.grace / SIGNS
             self._woken.set()
         try:
-            results = self._values.get(claim.call)(claim.jobs)
+            outcome = self._values.get(claim.call)(claim.jobs)
         except KeyboardInterrupt:
             self._claims.give_back(claim)
             self._tell(f"batch {claim.batch} is put back")
@@ -130,9 +130,9 @@ class _Worker:
             patiently(lambda: self._claims.fail(claim, story))
             self._tell(f"batch {claim.batch} failed: {type(error).__name__}: {error}")
             return
-        if patiently(lambda: self._claims.finish(claim, results)):
+        if patiently(lambda: self._claims.finish(claim, outcome)):
             took = time.monotonic() - began
-            self._tell(f"batch {claim.batch}: {len(results)} runs in {took:.1f} s")
+            self._tell(f"batch {claim.batch}: {len(claim.jobs)} runs in {took:.1f} s")
         else:
             self._tell(f"batch {claim.batch} was given to another worker: not counted here")
 
