@@ -30,6 +30,7 @@ import torch
 from fitwell.integrations.ray import Ray
 from fitwell.records import Curves, RunRecord, Score
 from fitwell.studies import InProcess, Processes
+from fitwell.studies.executor import cores
 from fitwell.studies.job import Batch, Job, Results
 from fitwell.studies.storage.address import connected, parsed
 from fitwell.studies.storage.claims import Claims
@@ -165,7 +166,7 @@ def starts(storage: str, repeats: int) -> float:
     return statistics.median(here)
 
 
-def transports(storage: str, repeats: int, count: int) -> None:
+def transports(repeats: int, count: int) -> None:
     """What a batch of one empty run costs by the clock, with one worker."""
     places = {
         "in this process": InProcess,
@@ -232,7 +233,7 @@ def _drain(storage: str, study: str) -> int:
     return count
 
 
-def _work(storage: str, study: str, ready, go, counts) -> None:
+def _work(storage: str, study: str, ready, go, over, counts) -> None:
     engine = connected(parsed(storage))
     schema = Schema(engine)
     claims = Claims(
@@ -246,12 +247,13 @@ def _work(storage: str, study: str, ready, go, counts) -> None:
         claims.finish(claim, empty(claim.jobs))
         count += 1
     counts.put((count, time.process_time() - began))
+    over.wait()  # a connection that ends takes its share of the server's time out of sight
     engine.dispose()
 
 
 def claims(storage: str, repeats: int, count: int) -> Spent:
     """How many batches a second workers claim and finish, and what one costs."""
-    context = get_context("spawn")
+    context = get_context("fork")  # quick, and nothing runs here beside this thread
     alone: list[Spent] = []
     for workers in (1, 2, 4, 8):
         rates, spent = [], []
@@ -261,9 +263,10 @@ def claims(storage: str, repeats: int, count: int) -> Spent:
             meter, call = Meter(place._engine), place._values.put(empty)
             for batch in batches(count, 1):
                 place._orders.publish(call, batch)
-            ready, go, counts = context.Semaphore(0), context.Event(), context.Queue()
+            ready, counts = context.Semaphore(0), context.Queue()
+            go, over = context.Event(), context.Event()
             crew = [
-                context.Process(target=_work, args=(storage, name, ready, go, counts))
+                context.Process(target=_work, args=(storage, name, ready, go, over, counts))
                 for _ in range(workers)
             ]
             for one in crew:
@@ -277,6 +280,7 @@ def claims(storage: str, repeats: int, count: int) -> Spent:
                 done.extend(counts.get() for _ in crew)
 
             took = meter(wait)
+            over.set()
             for one in crew:
                 one.join()
             assert sum(n for n, _ in done) == count
@@ -369,11 +373,12 @@ def main() -> None:
     given = parser.parse_args()
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     torch.set_num_threads(1)
-    transports(given.storage, given.repeats, given.batches)
-    start = starts(given.storage, given.repeats)
-    asked = coordinator(given.storage, given.repeats, given.batches)
+    print(f"load of this machine while measuring: {os.getloadavg()[0]:.1f} on {cores()} cores")
     worked = claims(given.storage, given.repeats, given.batches)
+    asked = coordinator(given.storage, given.repeats, given.batches)
     sizes(given.storage)
+    start = starts(given.storage, given.repeats)
+    transports(given.repeats, given.batches)
     model = Model(start, asked, worked)
     print("\n| workers | a run | runs a batch | batches/s | runs/s | share in runs | limit |")
     print("|---|---|---|---|---|---|---|")

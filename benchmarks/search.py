@@ -82,6 +82,9 @@ class CachedBench:
             return
         self.known[entry["key"]] = entry
 
+    def forecast(self, jobs: Iterable[Job]) -> float:
+        return 0.0
+
     def has_room(self, runs: int) -> bool:
         return self.budget is None or self.budget.has_room(runs, 0.0)
 
@@ -100,7 +103,7 @@ class CachedBench:
         for job in dict.fromkeys(jobs):
             if share is not None and self.budget:
                 length = (job.epochs or self.task.epochs) / self.task.epochs
-                if self.budget.runs_spent + length > max(1, share * self.budget.search_runs) + 1e-6:
+                if not self.budget.covers(length, share=share):
                     break
                 self.budget.runs_spent += length
             found[job] = self.one(job)

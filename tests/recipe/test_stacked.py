@@ -342,6 +342,24 @@ def test_a_clip_is_counted_for_every_run_by_itself():
     assert stack.effects(1, model) == ("ClipNorm fired in 1 of 5 steps",)
 
 
+def test_a_run_within_its_limit_is_left_as_it_is_beside_one_that_is_clipped():
+    stack, small = stack_of(Recipe(ClipNorm(1e-3)), Recipe(ClipNorm(1e-3))), weights(2)
+    norms = torch.stack([t.flatten(1).norm(dim=1) for t in small.values()]).norm(dim=0)
+    factors = torch.tensor([0.9999e-3, 1.0]) / norms
+    small = {n: t * factors.view(-1, *[1] * (t.dim() - 1)) for n, t in small.items()}
+    found = stack.change_gradients(small, small)
+    assert all(torch.equal(found[n][0], t[0]) for n, t in small.items())
+    assert not any(torch.equal(found[n][1], t[1]) for n, t in small.items())
+
+
+def test_no_loss_is_noted_of_a_run_that_is_over():
+    stack, model = stack_of(Recipe(EarlyStopping(1)), Recipe(EarlyStopping(1))), make_model()
+    assert stack.should_stop([1.0, 1.0]) == (False, False)
+    assert stack.should_stop([2.0, None]) == (True, False)
+    assert stack.effects(0, model)[0].startswith("EarlyStopping saw 2 validation losses")
+    assert stack.effects(1, model)[0].startswith("EarlyStopping saw 1 validation losses")
+
+
 def test_structures_are_equal_for_recipes_that_differ_in_doses_alone():
     structure = StackedRecipe.structure
     assert structure([RemedySpec("L2", {"strength": 0.1})]) == structure([RemedySpec("L2")])
@@ -400,7 +418,20 @@ class Slow(Remedy):
         return {n: g * g.flatten().nanquantile(0.5) for n, g in gradients.items()}
 
 
-@pytest.mark.parametrize("remedy", [Own(), Asking(), Slow()], ids=lambda r: type(r).__name__)
+@dataclass(frozen=True)
+class Otherwise(Remedy):
+    """Does something else when it is mapped."""
+
+    stage: ClassVar[Stage] = Stage.GRADIENT
+
+    def on_gradients(self, gradients, parameters, memory):
+        mapped = torch._C._functorch.is_batchedtensor(gradients["0.weight"])
+        return {n: g * (2.0 if mapped else 0.5) for n, g in gradients.items()}
+
+
+@pytest.mark.parametrize(
+    "remedy", [Own(), Asking(), Slow(), Otherwise()], ids=lambda r: type(r).__name__
+)
 def test_a_remedy_of_ones_own_acts_on_stacks_without_a_word_about_them(remedy):
     recipes = [Recipe(remedy, L2(s)) for s in (0.1, 0.2, 0.3)]
     data = list(zip(*batches(), strict=True))

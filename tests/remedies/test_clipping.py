@@ -7,6 +7,7 @@ from torch import nn
 from fitwell.errors import ThresholdError
 from fitwell.recipe import Recipe
 from fitwell.remedies import ClipNorm, ClipValue
+from fitwell.remedies.clip_norm import global_norm
 from fitwell.testing import RemedyContract
 
 
@@ -88,3 +89,18 @@ def test_the_effect_tells_how_often_it_fired():
 def test_a_limit_out_of_range_is_refused(remedy, limit):
     with pytest.raises(ThresholdError, match="max_"):
         remedy(limit)
+
+
+@pytest.mark.parametrize("tensors", [1, 3, 6, 9, 40])
+def test_the_norm_of_a_run_is_the_same_in_every_bit_whatever_it_is_stacked_with(tensors):
+    generator = torch.Generator().manual_seed(tensors)
+    sizes = [1 + 7 * number % 50 for number in range(tensors)]
+    stack = {str(n): torch.randn(16, size, generator=generator) for n, size in enumerate(sizes)}
+    norms = global_norm(stack, lead=1)
+    for runs in (1, 2, 5):
+        part = {name: tensor[:runs].clone() for name, tensor in stack.items()}
+        assert torch.equal(global_norm(part, lead=1), norms[:runs])
+    alone = [
+        global_norm({name: tensor[run] for name, tensor in stack.items()}) for run in range(16)
+    ]
+    torch.testing.assert_close(norms, torch.stack(alone))

@@ -193,8 +193,12 @@ class StackedRecipe:
         factors = [recipe.rate_factor(step) for recipe in self._distinct]
         return tuple([factors[number] for number in self._schedules])
 
-    def should_stop(self, losses: Sequence[float]) -> tuple[bool, ...]:
-        """Note the validation losses of an epoch, and say which runs shall end."""
+    def should_stop(self, losses: Sequence[float | None]) -> tuple[bool, ...]:
+        """Note the validation losses of an epoch, and say which runs shall end.
+
+        Args:
+            losses: One a run; None for a run that is over already, of which none is noted.
+        """
         if not self.needs("should_stop"):
             return (False,) * len(self)
         self._tally.validated(losses, averages=bool(self._averages))

@@ -47,7 +47,7 @@ class StackedSeam:
         named = [key for key in args[0] if self._leads and key in remedies[0].doses]
         differing = [key for key in args[0] if any(a[key] != args[0][key] for a in args)]
         # Named doses are vectors even where all are equal: a run's numbers do not depend on others.
-        vectors = {*differing, *(key for key in named if isinstance(args[0][key], float))}
+        vectors = {*differing, *(key for key in named if type(args[0][key]) in (int, float))}
         self._shared = {k: v for k, v in args[0].items() if k not in vectors}
         self._doses = {key: [a[key] for a in args] for key in vectors}
         self._vectors: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
@@ -94,19 +94,21 @@ class StackedSeam:
     def _check(self, given: tuple[Given, ...]) -> None:
         """See, once, what the seam refuses of the first run alone, and whether it can be mapped."""
         with torch.no_grad():
-            self._methods[0](*(_at(part, 0) for part in given))
-            self._at_once = self._leads or self._can_be_mapped(given)
+            alone = self._methods[0](*(_at(part, 0) for part in given))
+            self._at_once = self._leads or self._can_be_mapped(given, alone)
         self._seen = True
 
-    def _can_be_mapped(self, given: tuple[Given, ...]) -> bool:
+    def _can_be_mapped(self, given: tuple[Given, ...], alone: Given) -> bool:
+        """Whether it can, and gives what it gives the first run alone."""
         with warnings.catch_warnings():
             # Where torch cannot map an operation, it warns and is slower than run by run.
             warnings.simplefilter("error")
             try:
-                self._mapped(given)
+                found = _at(self._mapped(given), 0)
             except (*_UNFIT, Warning):
                 return False
-        return True
+        leaves, right = tree_flatten(found)[0], tree_flatten(alone)[0]
+        return len(leaves) == len(right) and all(map(_agree, leaves, right))
 
     def _mapped(self, given: tuple[Given, ...]) -> Any:
         first = _first(given)
@@ -140,6 +142,12 @@ class StackedSeam:
                 for name, values in self._doses.items()
             }
         return self._vectors[device, dtype]
+
+
+def _agree(found: Any, right: Any) -> bool:
+    if not isinstance(right, Tensor) or found.shape != right.shape:
+        return False
+    return torch.allclose(found, right, rtol=1e-3, atol=1e-6, equal_nan=True)
 
 
 def _first(given: tuple[Given, ...]) -> Tensor:

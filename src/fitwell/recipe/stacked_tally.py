@@ -51,9 +51,11 @@ class StackedTally:
         counts.averaged += self.kept[run]
         return counts
 
-    def validated(self, losses: Sequence[float], *, averages: bool) -> None:
+    def validated(self, losses: Sequence[float | None], *, averages: bool) -> None:
         """Note the validation losses of an epoch, of averaged weights or the weights themselves."""
         for run, (seen, loss) in enumerate(zip(self.validations, losses, strict=True)):
+            if loss is None:
+                continue
             best = min((known for known in seen if known == known), default=float("inf"))
             self.kept[run] += averages and loss < best
             seen.append(float(loss))

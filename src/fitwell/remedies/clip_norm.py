@@ -64,7 +64,9 @@ def global_norm(gradients: Mapping[str, Tensor], lead: int = 0) -> Tensor:
     else:
         norms = list(torch._foreach_norm(values))
     device = values[0].device
-    norm: Tensor = torch.linalg.vector_norm(torch.stack([n.to(device) for n in norms]), dim=0)
+    # Of every run the same numbers lie beside each other, and are summed in the same order.
+    together = torch.stack([norm.to(device) for norm in norms], dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(together, dim=-1)
     return norm
 
 
@@ -77,7 +79,7 @@ def scaled_to(
     # Only a CPU answers at once: elsewhere the question would wait for the queue of the device.
     if norm.device.type == "cpu" and bool(fits.all() if lead else fits):
         return dict(gradients)
-    scale, finite = (limit / (norm + 1e-6)).clamp(max=1.0), norm.isfinite()
+    scale, finite = torch.where(fits, 1.0, limit / (norm + 1e-6)), norm.isfinite()
     values = list(gradients.values())
     if norm.device.type == "cpu" and bool(finite.all() if lead else finite):
         if lead:

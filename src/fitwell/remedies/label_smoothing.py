@@ -103,7 +103,9 @@ def smooth_labels(
     loss: Tensor, outputs: Tensor, targets: Tensor, amount: float | Tensor, lead: int = 0
 ) -> Tensor:
     """Mix a mean cross entropy with the mean of -log p over all classes."""
-    uniform = -F.log_softmax(outputs, dim=lead + 1).mean(dim=lead + 1).flatten(lead)
+    # With the classes first, the kernels go along the rows in vector registers.
+    scores = outputs.movedim(lead + 1, lead).contiguous()
+    uniform = -F.log_softmax(scores, dim=lead).mean(dim=lead).flatten(lead)
     if targets.is_floating_point():
         spread = uniform.mean(dim=-1)
     else:

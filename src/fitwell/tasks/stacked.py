@@ -77,11 +77,16 @@ class StackedLoss:
 def _means(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the means over the rows of every run, without the rows that the loss ignores."""
     assert loss.of_rows is not None
-    runs = len(outputs)
-    losses = loss.of_rows(outputs.flatten(0, 1), targets.flatten(0, 1)).reshape(runs, -1)
-    if targets.is_floating_point():
+    of_classes = not targets.is_floating_point()
+    if of_classes and outputs.dim() == 3:
+        # With the rows last, the kernels go along them in vector registers.
+        losses = loss.of_rows(outputs.mT.contiguous(), targets)
+    else:
+        losses = loss.of_rows(outputs.flatten(0, 1), targets.flatten(0, 1))
+    losses = losses.reshape(len(outputs), -1)
+    if not of_classes:
         return losses.mean(1)
-    return losses.sum(1) / (targets != _IGNORED).reshape(runs, -1).sum(1)
+    return losses.sum(1) / (targets != _IGNORED).flatten(1).sum(1)
 
 
 def stacked_metric(metric: Metric, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -38,6 +38,9 @@ class FormulaBench:
     def has_room(self, runs):
         return self.budget.has_room(runs, 0.0)
 
+    def forecast(self, jobs):
+        return float(sum(1 for _ in jobs))
+
     def refusal(self, recipe):
         return next((f"{s.name} has no place" for s in recipe if s.name in self.refuse), None)
 
@@ -45,7 +48,7 @@ class FormulaBench:
         found = {}
         for job in jobs:
             if share is not None:
-                if self.budget.runs_spent + 1 > max(1, share * self.budget.search_runs):
+                if not self.budget.covers(1, share=share):
                     break
                 self.budget.runs_spent += 1
             if job not in self.done:

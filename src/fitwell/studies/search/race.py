@@ -142,9 +142,12 @@ class Race:
 
     def proof_seconds(self, candidate: Candidate) -> float:
         """Return how long a proof of the candidate is estimated to take."""
-        arms = (self.runs[candidate], self.runs.get(Candidate()) or self.runs[candidate])
-        pair = sum(min(run.seconds for run in runs.values()) for runs in arms)
-        return self.proof_seeds * pair / self.bench.executor.workers
+        arms = (candidate, Candidate())
+        return self.bench.forecast(
+            Job(arm.recipe, seed, arm.rate, test=True)
+            for seed in range(self.proof_seeds)
+            for arm in arms
+        )
 
     def provable(self, candidate: Candidate) -> bool:
         """Say whether a proof of the candidate would still end in time, were it next."""

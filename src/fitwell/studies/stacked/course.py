@@ -156,7 +156,11 @@ class StackedCourse:
             )
         ]
         self._note_best([place for place, best in enumerate(better) if best], values)
-        stops = self._recipe.should_stop([score.loss for score in held_out])
+        losses = [
+            None if standing.diverged else score.loss
+            for standing, score in zip(standings, held_out, strict=True)
+        ]
+        stops = self._recipe.should_stop(losses)
         return [s.diverged or stop for s, stop in zip(standings, stops, strict=True)]
 
     def _scores(self, part: str) -> list[Score]:
