@@ -99,6 +99,7 @@ class Bench:
                 fit are left out. None does all.
         """
         allowance = None if share is None or self.budget is None else Allowance(self.budget, share)
+        self._plan.workers = self._pace.workers = self.executor.workers  # they may come and go
         found: dict[Job, Done] = {}
         wanted = self._granted(jobs, allowance)
         missing = [job for job in wanted if not self._looked_up(job, found, allowance)]
