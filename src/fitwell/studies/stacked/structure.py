@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fitwell.errors import FitwellError
 from fitwell.recipe import StackedRecipe
 from fitwell.studies.job import Job
-from fitwell.studies.stacked.chain import Chain, chain_of
+from fitwell.studies.stacked.chain import Chain, chain_of, is_written
 from fitwell.studies.stacked.mapped import Mapped
 from fitwell.studies.stacked.optimizers import refused
 from fitwell.studies.stacked.program import Program, Unstackable
@@ -63,7 +63,7 @@ def _tried(task: Task, job: Job, device: str) -> str | None:
             if reason := refused(optimizer) or _loses(model, device):
                 return reason
             program = program_for(model, rows[:TRIAL_ROWS])
-            if isinstance(program, Chain):
+            if isinstance(program, Chain) and not is_written(model):
                 return None
             other = treated_network(task, job.recipe, rows, seed=job.seed + 1).model
             return differs(program, [model, other], rows[:TRIAL_ROWS])

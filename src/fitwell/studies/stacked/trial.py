@@ -34,7 +34,7 @@ def differs(program: Program, models: Sequence[nn.Module], x: Tensor) -> str | N
     program.bind({**parameters, **state})
     program.accept(gradients)
     both = x.expand(2, *x.shape)
-    outputs = program.train(both, Masks(models, _SEEDS).draw(both))
+    outputs = program.train(both, Masks(models, _SEEDS).draw(both)).clone()
     pull = torch.linspace(-1, 1, outputs.numel()).view(outputs.shape).to(outputs)
     program.backward(pull)
     evaluated = program.evaluate(both)
@@ -47,7 +47,7 @@ def differs(program: Program, models: Sequence[nn.Module], x: Tensor) -> str | N
             (list(moved.values()), [state[name][run] for name in moved]),
         )
         if not all(_close(ones, others) for ones, others in kinds):
-            return "mapped over runs, the network gives other numbers"
+            return "trained together, the networks give other numbers"
     return None
 
 
