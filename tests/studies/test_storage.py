@@ -321,9 +321,10 @@ def test_a_batch_that_loses_three_workers_is_given_up(shared, address, name, tas
     one = hand()
     thread, outcome = in_a_thread(lambda: Bench(task, shared).run(JOBS[:1]))
     for _ in range(3):
-        one.waits_for_claim()
+        claim = one.waits_for_claim()
         one.has_passed(2.0)
     thread.join()
+    assert not one.does(claim)
     assert isinstance(outcome[0], WorkerLost)
     assert "3 workers in a row were lost" in str(outcome[0])
     assert count(address, name, "FAIL") == 1

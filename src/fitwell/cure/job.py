@@ -14,7 +14,7 @@ from fitwell.cure.outputs import recipe_sentence, versions, write_outputs
 from fitwell.cure.result import Cure
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
 from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
-from fitwell.studies.bench import Bench
+from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget
 from fitwell.studies.checking import Examination, examine, first_look, merged
 from fitwell.studies.executor import Executor, executor_for
@@ -173,15 +173,16 @@ class Case:
     def executor(self, cost: float, *, searching: bool) -> Executor:
         """Choose where the runs are done, and check that the budget covers the least."""
         many = (self.budget.runs or 10 * self.seeds) if searching else 0
-        executor = self.given or executor_for(many + 2 * self.seeds, cost, device=self.device)
-        least = (LEAST_SEARCH + 2 * self.seeds if searching else self.seeds) / executor.workers
+        proven = seconds_stacked(self.task, cost, self.seeds, self.device)
+        executor = self.given or executor_for(many + 2 * self.seeds, proven, device=self.device)
+        least = LEAST_SEARCH * cost + 2 * self.seeds * proven if searching else self.seeds * proven
         try:
-            self.budget.require(cost * (1 + least))
+            self.budget.require(cost + least / executor.workers)
         except BudgetTooSmall:
             if self.given is None:
                 executor.close(now=True)
             raise
-        self.budget.reserve(2 * self.seeds * cost / executor.workers)
+        self.budget.reserve(2 * self.seeds * proven / executor.workers)
         return executor
 
     def bench(self, task: Task, executor: Executor) -> Bench:

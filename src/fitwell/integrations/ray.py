@@ -143,7 +143,10 @@ def _begin(ray: Any, address: str | None, workers: int) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise BadInput(f"Cannot join the Ray cluster at {address}: {said[0]}") from error
+        raise BadInput(
+            f"Cannot join the Ray cluster at {address}: {said[0]}. It needs the same versions of "
+            "Ray and Python; if it asks for a token, set RAY_AUTH_MODE=token."
+        ) from error
 
 
 def _check(address: str) -> None:

@@ -99,6 +99,7 @@ class Bench:
                 fit are left out. None does all.
         """
         allowance = None if share is None or self.budget is None else Allowance(self.budget, share)
+        self._plan.workers = self._pace.workers = self.executor.workers  # they may come and go
         found: dict[Job, Done] = {}
         wanted = self._granted(jobs, allowance)
         missing = [job for job in wanted if not self._looked_up(job, found, allowance)]
@@ -158,3 +159,17 @@ class Bench:
 
     def _count(self, results: Results) -> None:
         self._seconds += [done.seconds for done in results if isinstance(done, RunRecord)]
+
+
+def seconds_stacked(task: Task, seconds: float, runs: int, device: str = "cpu") -> float:
+    """Return the seconds of one of so many untreated runs done together, given those of one alone.
+
+    Args:
+        task: What is trained.
+        seconds: What one run takes alone.
+        runs: How many are there.
+        device: Where.
+    """
+    plan = Plan(Programs(task, device), table_for(device))
+    jobs = [Job((), seed) for seed in range(runs)]
+    return seconds / plan.gain(jobs[: plan.most(jobs)])

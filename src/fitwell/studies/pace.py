@@ -30,7 +30,7 @@ class Pace:
     """
 
     def __init__(self, plan: Plan, workers: int = 1) -> None:
-        self._plan, self._workers = plan, workers
+        self._plan, self.workers = plan, workers
         self._alone: dict[Hashable, float] = {}
         self._ratios: deque[float] = deque(maxlen=RECENT)
         self._seen_stacks = False
@@ -61,7 +61,7 @@ class Pace:
 
     def forecast(self, jobs: Sequence[Job]) -> float:
         """Estimate the wall time until all of the jobs are done by all workers."""
-        return makespan(map(self.seconds, self._plan.batches(jobs)), self._workers)
+        return makespan(map(self.seconds, self._plan.batches(jobs)), self.workers)
 
     @property
     def _drift(self) -> float:

@@ -47,8 +47,9 @@ class Performance:
     def __call__(self, batch: Batch) -> Results:
         """Return for every job the record of its run, or why a remedy could not serve.
 
-        Jobs of one structure train as one program, where their network can; a job is done in the
-        same way whether others are there or not.
+        Jobs of one structure train as one program, where their network can. What a plain sequence
+        of layers gives is the same in every bit whether others are there or not; what other
+        networks give, to floating-point tolerance.
         """
         task = self.task()
         groups: dict[Hashable, list[int]] = {}

@@ -44,7 +44,7 @@ class Plan:
     """
 
     def __init__(self, structures: Structures, table: DeviceTable, workers: int = 1) -> None:
-        self._structures, self._table, self._workers = structures, table, workers
+        self._structures, self._table, self.workers = structures, table, workers
         self._points: dict[Hashable, Point | None] = {}
 
     def batches(self, jobs: Sequence[Job]) -> list[Batch]:
@@ -101,7 +101,7 @@ class Plan:
 
     def _balanced(self, batches: list[Batch]) -> list[Batch]:
         """Halve the longest batches as long as that lets the workers end sooner."""
-        if self._workers == 1:
+        if self.workers == 1:
             return batches
         end = self._end(batches)
         while True:
@@ -116,7 +116,7 @@ class Plan:
 
     def _end(self, batches: Sequence[Batch]) -> float:
         """Return when the last worker is done if each takes the longest batch that is left."""
-        return makespan(map(self._cost, batches), self._workers)
+        return makespan(map(self._cost, batches), self.workers)
 
 
 def makespan(costs: Iterable[float], workers: int) -> float:

@@ -18,7 +18,7 @@ from fitwell.records import (
 )
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.html import study_page
-from fitwell.studies.bench import Bench
+from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
 from fitwell.studies.job import Job, Refusal
@@ -131,7 +131,8 @@ def compare(
     first = Job((), 0, test=True, arm=UNTREATED)
     done = Bench(task, InProcess(), store=memory, device=device).run([first])[first]
     runs = len(plans) * (seeds + (2 * len(TUNED_RATES) if tune_rate else 0))
-    cost = done.seconds if isinstance(done, RunRecord) else 0.0
+    alone = done.seconds if isinstance(done, RunRecord) else 0.0
+    cost = seconds_stacked(task, alone, seeds, device)
     workers = executor or executor_for(runs, cost, device=device)
     finished = False
     try:

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from fitwell.records import RemedySpec
 from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable
+from fitwell.studies.stacked.chain import chain_of
 from fitwell.studies.training import fit
+from fitwell.tasks import Task
 
 
 class Residual(nn.Module):
@@ -44,6 +46,16 @@ class Images(nn.Module):
 
 def test_a_network_with_shortcuts_trains_as_alone():
     compare(exact_task(Residual), jobs_of())
+
+
+def test_gradients_that_are_nothing_but_rounding_do_not_refuse_a_network():
+    """A bias before a batch norm has none."""
+    task = exact_task(Residual)
+    parts = [type(p)(p.x.float(), p.y) for p in (task.data.train, task.data.validation)]
+    data = type(task.data)(*parts, parts[1], "table", ("a", "b", "c"))
+    assert (
+        stackable(Task("single", Residual, data, "cross_entropy", "accuracy"), Job((), 0)) is None
+    )
 
 
 def test_remedies_act_in_it_as_alone():
@@ -136,3 +148,56 @@ def test_a_run_does_not_depend_on_its_company():
     jobs = [Job((), seed) for seed in range(5)]
     many, two = fit_stacked(task, jobs), fit_stacked(task, jobs[3:])
     assert many[3].run.curves.validation_loss == two[0].run.curves.validation_loss
+
+
+class Written(nn.Module):
+    """A sequence that is told by its forward, as people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.output = nn.Linear(12, 9), nn.Linear(9, 7), nn.Linear(7, 3)
+        self.act, self.dropout = nn.ELU(), nn.Dropout(0.3)
+        self.norm = nn.BatchNorm1d(7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.view(x.size(0), -1)
+        x = self.dropout(torch.relu(self.first(x)))
+        x = self.dropout(self.act(self.norm(self.second(x))))
+        return self.output(self.act(x))
+
+
+def test_a_sequence_that_is_written_out_is_worked_through_as_a_chain():
+    task = exact_task(Written, shape=(3, 4))
+    assert chain_of(Written().double(), task.data.train.x[:2]) is not None
+    compare(task, jobs_of())
+    compare(task, jobs_of("L2", "ClipNorm"))
+
+
+def test_remedies_find_their_place_in_a_written_sequence():
+    compare(exact_task(Written), jobs_of(RemedySpec("Activation", {"kind": "gelu"}), "Mixup"))
+
+
+def test_an_activation_may_stand_in_several_places_of_a_sequence():
+    def network() -> nn.Module:
+        act, drop = nn.Tanh(), nn.Dropout(0.2)
+        layers = [nn.Linear(12, 8), act, drop, nn.Linear(8, 8), act, drop, nn.Linear(8, 3)]
+        return nn.Sequential(*layers)
+
+    assert chain_of(network().double(), exact_task().data.train.x[:2]) is not None
+    compare(exact_task(network), jobs_of())
+
+
+def test_what_is_no_sequence_is_not_taken_for_one():
+    x = torch.randn(2, 12)
+    for network in (
+        Residual(),
+        Forward(lambda _, y: y + 1),
+        Forward(lambda m, y: m.layer(y[:, :3])),
+    ):
+        assert chain_of(network, x) is None
+    shared = nn.Linear(12, 12)
+    assert chain_of(nn.Sequential(shared, nn.ReLU(), shared), x) is None
+    scaled = Forward(lambda _, y: nn.functional.leaky_relu(y, 0.3))
+    assert chain_of(scaled, x) is None
+    by_mode = Forward(lambda m, y: y.relu() if m.training else y)
+    assert chain_of(by_mode, x) is None

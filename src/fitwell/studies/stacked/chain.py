@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, final
 
@@ -17,6 +17,7 @@ from fitwell.studies.stacked.elementwise import (
 )
 from fitwell.studies.stacked.layer import Layer
 from fitwell.studies.stacked.linear import StackedLinear
+from fitwell.studies.stacked.masks import call_name
 from fitwell.studies.stacked.normalization import (
     StackedBatchNorm,
     StackedLayerNorm,
@@ -24,6 +25,7 @@ from fitwell.studies.stacked.normalization import (
 )
 from fitwell.studies.stacked.program import Program, Values
 from fitwell.studies.stacked.sheet import Sheet, Sheets
+from fitwell.studies.stacked.written import calls_of
 
 _LAYERS: Mapping[type[nn.Module], Callable[[str, Any], Layer]] = MappingProxyType(
     {
@@ -38,6 +40,8 @@ _LAYERS: Mapping[type[nn.Module], Callable[[str, Any], Layer]] = MappingProxyTyp
     }
 )
 """How to make the layer of a chain for a module."""
+_WITHOUT_STATE = (*ELEMENTWISE, nn.Dropout)
+"""Modules that may be called more than once."""
 
 
 def chain_of(model: nn.Module, example: Tensor) -> Chain | None:
@@ -48,30 +52,67 @@ def chain_of(model: nn.Module, example: Tensor) -> Chain | None:
         example: Some rows that it reads.
     """
     modules = list(_in_order("", model))
-    if any(module is None for _, module in modules):
-        return None
-    flattens = bool(modules) and _flattens(modules[0][1])
-    if (example.dim() != 2 and not flattens) or not example.is_floating_point():
+    if not example.is_floating_point() or any(module is None for _, module in modules):
         return None
     rest = [(p, m) for p, m in modules if not _flattens(m) and type(m) is not nn.Identity]
-    if not rest or len({id(m) for _, m in rest}) < len(rest) or not _is_uniform(model, example):
-        return None
     if not all(type(m) in _LAYERS and _is_plain(m) for _, m in rest):
         return None
-    if isinstance(rest[0][1], ELEMENTWISE) or not any(isinstance(m, nn.Linear) for _, m in rest):
+    begins = bool(modules) and _flattens(modules[0][1])
+    if (example.dim() != 2 and not begins) or not _is_uniform(model, example):
         return None
-    return Chain([_LAYERS[type(module)](path, module) for path, module in rest])
+    if not _each_once([m for _, m in rest], model) or isinstance(rest[0][1], ELEMENTWISE):
+        return None
+    names = {id(module): name for name, module in model.named_modules()}
+    named = [(names.get(id(module), path), module) for path, module in rest]
+    return Chain([_LAYERS[type(module)](path, module) for path, module in _numbered(named)])
+
+
+def _each_once(modules: list[Any], model: nn.Module) -> bool:
+    """Whether every parameter has one place in the sequence, and some layer is linear."""
+    own = [id(m) for m in modules if not isinstance(m, _WITHOUT_STATE)]
+    held = [id(p) for m in modules for p in m.parameters()]
+    every = {id(p) for p in model.parameters()}
+    linear = any(isinstance(m, nn.Linear) for m in modules)
+    return linear and len(set(own)) == len(own) and len(held) == len(every) == len(set(held))
+
+
+def is_written(model: nn.Module) -> bool:
+    """Whether it says in Python what it does, and not by nested ``nn.Sequential`` alone."""
+    return any(
+        type(m).forward is not nn.Sequential.forward and list(m.children()) for m in model.modules()
+    )
+
+
+def _numbered(modules: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Tell the calls of one dropout apart."""
+    calls: dict[str, int] = {}
+    numbered = []
+    for path, module in modules:
+        calls[path] = calls.get(path, 0) + 1
+        again = type(module) is nn.Dropout and calls[path] > 1
+        numbered.append((call_name(path, calls[path]) if again else path, module))
+    return numbered
 
 
 def _in_order(path: str, module: nn.Module) -> Iterator[tuple[str, Any]]:
     """Yield the layers in the order in which they run; a None where that is not known."""
-    if type(module).forward is not nn.Sequential.forward:
+    if type(module) in _LAYERS or _flattens(module) or type(module) is nn.Identity:
         yield path, module
         return
-    if _hooked(module):
+    if _hooked(module) or "forward" in vars(module) or not module._modules:
         yield path, None
-    for name, child in module.named_children():
-        yield from _in_order(f"{path}.{name}" if path else name, child)
+        return
+    if type(module).forward is nn.Sequential.forward:
+        inner: Iterable[tuple[str, Any]] = (
+            (f"{path}.{name}" if path else name, child) for name, child in module._modules.items()
+        )
+    else:
+        inner = calls_of(path, module)
+    for place, child in inner:
+        if child is None:
+            yield place, None
+        else:
+            yield from _in_order(place, child)
 
 
 def _flattens(module: Any) -> bool:
@@ -118,6 +159,10 @@ class Chain(Program):
         self._layers = layers
         linear = [layer for layer in layers if isinstance(layer, StackedLinear)]
         self.turned = frozenset(layer.name("weight") for layer in linear)
+        # A gradient is read once, by the layer before: two pieces of memory serve all layers.
+        pair = Sheets(), Sheets()
+        for number, product in enumerate(linear):
+            product.backs = pair[number % 2]
         owned = False
         for before, layer in zip([None, *layers[:-1]], layers, strict=True):
             layer.may_overwrite = owned and before is not None and not before.reads_output

@@ -42,6 +42,9 @@ class Mapped(Program):
     def train(self, x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
         """Return the outputs (runs, batch, ...) in training mode."""
         self._model.train()
+        again = next((call for call in masks if "#" in call), None)
+        if again:
+            raise Unstackable(f"the dropout {again.partition('#')[0]} is called more than once")
         handed = {f"{name}.mask": mask for name, mask in masks.items()}
         self._outputs = self._call({**self._values, **handed}, x)
         return self._outputs.detach()

@@ -9,10 +9,13 @@ from typing import Any, final
 import torch
 from torch import Generator, Tensor, nn
 
-from fitwell.studies.stacked.program import Unstackable
-
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 """Modules that multiply their input with a mask; all but the first drop whole channels."""
+
+
+def call_name(path: str, number: int) -> str:
+    """Return what a call of a dropout is known by: the first by its name alone."""
+    return path if number == 1 else f"{path}#{number}"
 
 
 def dropouts(model: nn.Module) -> dict[str, nn.Module]:
@@ -53,18 +56,23 @@ class Masks:
         key = tuple(x.shape)
         if key not in self._known:
             shapes = mask_shapes(self._model, x[0])
-            self._known[key] = {path: self._empty(x, path, shape) for path, shape in shapes.items()}
+            self._known[key] = {call: self._empty(x, call, shape) for call, shape in shapes.items()}
         masks = self._known[key]
-        for path, mask in masks.items():
-            self._fill(mask, [rates[self._paths.index(path)] for rates in self._rates])
+        for call, mask in masks.items():
+            self._fill(mask, self._of(call))
         return masks
 
-    def _empty(self, x: Tensor, path: str, shape: Sequence[int]) -> Tensor:
+    def _of(self, call: str) -> list[float]:
+        """Return the rate of every run."""
+        place = self._paths.index(call.partition("#")[0])
+        return [rates[place] for rates in self._rates]
+
+    def _empty(self, x: Tensor, call: str, shape: Sequence[int]) -> Tensor:
         """Return the masks of a dropout that keeps everything, or nothing, where a run asks so."""
         dtype = next(p.dtype for p in self._model.parameters() if p.is_floating_point())
         mask = torch.ones((len(x), *shape), dtype=dtype, device=x.device)
-        for part, rates in zip(mask, self._rates, strict=True):
-            if rates[self._paths.index(path)] == 1:
+        for part, rate in zip(mask, self._of(call), strict=True):
+            if rate == 1:
                 part.zero_()
         return mask
 
@@ -82,25 +90,24 @@ class Masks:
 
 @torch.no_grad()
 def mask_shapes(model: nn.Module, x: Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every dropout's mask, in the order in which they are called.
+    """Return the shape of the mask of every call of a dropout, in order; see :func:`call_name`.
 
     Args:
         model: The network; its buffers may be moved.
         x: A batch.
-
-    Raises:
-        Unstackable: If a dropout is called twice.
     """
     shapes: dict[str, tuple[int, ...]] = {}
+    calls: dict[str, int] = {}
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
         def note(_: Any, args: tuple[Tensor, ...]) -> None:
-            if name in shapes:
-                raise Unstackable(f"the dropout {name} is called twice in one pass")
+            calls[name] = calls.get(name, 0) + 1
             shape = tuple(args[0].shape)
             channels = type(module) is not nn.Dropout
-            shapes[name] = (*shape[:2], *(1 for _ in shape[2:])) if channels else shape
+            shapes[call_name(name, calls[name])] = (
+                (*shape[:2], *(1 for _ in shape[2:])) if channels else shape
+            )
 
         handles.append(module.register_forward_pre_hook(note))
 

@@ -36,7 +36,7 @@ class Program(ABC):
 
     @abstractmethod
     def train(self, x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
-        """Return the outputs (runs, batch, ...) in training mode.
+        """Return the outputs (runs, batch, ...) in training mode, to be read at once.
 
         Args:
             x: Batches (runs, batch, ...).

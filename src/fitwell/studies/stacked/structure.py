@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from fitwell.errors import FitwellError
-from fitwell.recipe import Treated
-from fitwell.recipe.stacked import StackedRecipe
+from fitwell.recipe import StackedRecipe
 from fitwell.studies.job import Job
-from fitwell.studies.stacked.chain import chain_of
+from fitwell.studies.stacked.chain import Chain, chain_of, is_written
 from fitwell.studies.stacked.mapped import Mapped
-from fitwell.studies.stacked.masks import Masks
 from fitwell.studies.stacked.optimizers import refused
-from fitwell.studies.stacked.program import (
-    Program,
-    Unstackable,
-    stacked,
-    state_of,
-    trained_parameters,
-)
+from fitwell.studies.stacked.program import Program, Unstackable
+from fitwell.studies.stacked.trial import differs
 from fitwell.studies.training import reproducible, treated_network
 from fitwell.tasks import Task
 
@@ -64,19 +55,18 @@ def stackable(task: Task, job: Job, device: str = "cpu") -> str | None:
 
 
 def _tried(task: Task, job: Job, device: str) -> str | None:
-    x = task.data.train.x[:TRIAL_ROWS].to(device)
+    rows = task.data.train.x.to(device)
     try:
         with reproducible(job.seed, device):
-            treated = [
-                treated_network(task, job.recipe, task.data.train.x.to(device), seed=seed)
-                for seed in (job.seed, job.seed + 1)
-            ]
-            optimizer = task.make_optimizer(treated[0].model.parameters())
-            return (
-                refused(optimizer)
-                or _loses(treated[0].model, device)
-                or refused_network(treated, x)
-            )
+            model = treated_network(task, job.recipe, rows, seed=job.seed).model
+            optimizer = task.make_optimizer(model.parameters())
+            if reason := refused(optimizer) or _loses(model, device):
+                return reason
+            program = program_for(model, rows[:TRIAL_ROWS])
+            if isinstance(program, Chain) and not is_written(model):
+                return None
+            other = treated_network(task, job.recipe, rows, seed=job.seed + 1).model
+            return differs(program, [model, other], rows[:TRIAL_ROWS])
     except _FAILURES as error:
         return _first_line(error)
     except FitwellError as error:
@@ -93,62 +83,6 @@ def _loses(model: nn.Module, device: str) -> str | None:
 def program_for(model: nn.Module, example: Tensor) -> Program:
     """Return how networks like this one are worked through."""
     return chain_of(model, example) or Mapped(model)
-
-
-def refused_network(treated: list[Treated], x: Tensor) -> str | None:
-    """Say why networks cannot be worked through together, by comparing two with each alone."""
-    models = [each.model for each in treated]
-    parameters = stacked([trained_parameters(model) for model in models])
-    if not parameters:
-        return "the network has no parameters that are trained"
-    state = stacked([state_of(model) for model in models])
-    if isinstance(program := program_for(models[0], x), Mapped):
-        return _differs(program, models, parameters, state, x)
-    return None
-
-
-def _differs(
-    program: Program,
-    models: list[nn.Module],
-    parameters: dict[str, Tensor],
-    state: dict[str, Tensor],
-    x: Tensor,
-) -> str | None:
-    """Compare outputs, gradients and buffers after one pass in training, and one in evaluation."""
-    seeds = [11, 12]
-    gradients = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    program.bind({**parameters, **state})
-    program.accept(gradients)
-    both = x.expand(2, *x.shape)
-    outputs = program.train(both, Masks(models, seeds).draw(both))
-    pull = torch.linspace(-1, 1, outputs.numel()).view(outputs.shape).to(outputs)
-    program.backward(pull)
-    evaluated = program.evaluate(both)
-    for run, (model, seed) in enumerate(zip(models, seeds, strict=True)):
-        alone = copy.deepcopy(model).train()
-        torch.manual_seed(seed)
-        own = alone(x)
-        found = torch.autograd.grad(own, list(_trained(alone).values()), pull[run])
-        moved = state_of(alone)
-        alone.eval()
-        with torch.no_grad():
-            pairs = [
-                *((own, outputs[run]), (alone(x), evaluated[run])),
-                *zip(found, (gradients[name][run] for name in parameters), strict=True),
-                *((moved[name], state[name][run]) for name in state),
-            ]
-            if not all(_close(a, b) for a, b in pairs):
-                return "mapped over runs, the network gives other numbers"
-    return None
-
-
-def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    scale = float(one.detach().abs().amax()) if one.numel() else 0.0
-    return torch.allclose(one, other, rtol=1e-3, atol=1e-4 * max(scale, 1e-6), equal_nan=True)
 
 
 def _first_line(error: BaseException) -> str:

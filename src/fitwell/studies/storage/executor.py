@@ -85,6 +85,7 @@ class Storage:
             )
             self._schema, self._values = schema, Values(self._engine, schema)
             self._answered, self._open = self._orders.answered(), self._orders.open()
+        self._asked: set[int] = set()
         self._tended, self._present, self._lonely_since = -math.inf, 0, time.monotonic()
 
     @property
@@ -119,7 +120,9 @@ class Storage:
                 yield cast("Item", batch), cast("Result", results)
 
     def close(self, *, now: bool = False) -> None:
-        """Leave the database; workers stay for the next study."""
+        """Take back what nobody has begun and leave the database; workers stay for the next."""
+        with reaching(self._url):
+            self._withdraw()
         self._engine.dispose()
 
     def _performed(self, call: str, batches: Iterator[Batch]) -> Iterator[tuple[Batch, list[Done]]]:
@@ -133,6 +136,7 @@ class Storage:
                 if not awaited:
                     return
                 ended = self._ended(awaited)
+                self._asked -= ended.keys()
                 ready = [one for one in awaited if one.batches <= ended.keys()]
                 awaited = [one for one in awaited if one not in ready]
                 for one in ready:
@@ -144,11 +148,17 @@ class Storage:
                 if not ready:
                     time.sleep(pause)
         finally:
-            self._orders.withdraw({n for one in awaited for n in one.batches})
+            self._withdraw()
 
     def _ended(self, awaited: Iterable[_Awaited]) -> dict[int, str | None]:
         numbers = {number for one in awaited for number in one.batches}
         return patiently(lambda: self._orders.ended(numbers))
+
+    def _withdraw(self) -> None:
+        """Take back those of the batches that nobody has begun."""
+        asked, self._asked = self._asked, set()
+        if asked:
+            self._orders.withdraw(asked)
 
     def _place(self, call: str, batch: Batch) -> _Awaited:
         """Ask for those jobs of a batch that the study neither holds nor waits for."""
@@ -167,6 +177,7 @@ class Storage:
             number, trials = self._orders.publish(call, tuple(missing))
             one.trials |= dict(zip(trials, missing, strict=True))
             one.batches.add(number)
+        self._asked |= one.batches
         return one
 
     def _ahead(self) -> int:
