@@ -13,13 +13,20 @@ with 100 runs, and the gain that a proof reports with the gain on rows that nobo
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean, median, stdev
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +34,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from search_tasks import TASKS, Ground
+from search_tasks import TASKS, TEN, Ground
 
 from fitwell.records import Diagnosis, RunRecord
 from fitwell.studies.bench import FAILURES
@@ -40,6 +47,7 @@ from fitwell.studies.search.blind import told
 from fitwell.studies.search.exploring import explore
 from fitwell.studies.search.searching import proposer_for
 from fitwell.studies.search.space import space_for
+from fitwell.studies.statistics import paired_effect
 from fitwell.studies.store import run_from_dict
 from fitwell.studies.training import check_serves, evaluate, fit
 
@@ -74,6 +82,9 @@ class CachedBench:
             return
         self.known[entry["key"]] = entry
 
+    def forecast(self, jobs: Iterable[Job]) -> float:
+        return 0.0
+
     def has_room(self, runs: int) -> bool:
         return self.budget is None or self.budget.has_room(runs, 0.0)
 
@@ -91,9 +102,10 @@ class CachedBench:
         found: dict[Job, Done] = {}
         for job in dict.fromkeys(jobs):
             if share is not None and self.budget:
-                if not self.budget.covers(1, share=share):
+                length = (job.epochs or self.task.epochs) / self.task.epochs
+                if not self.budget.covers(length, share=share):
                     break
-                self.budget.runs_spent += 1
+                self.budget.runs_spent += length
             found[job] = self.one(job)
             if share is not None:
                 self.order.append(job)
@@ -223,12 +235,96 @@ def held_out(bench: CachedBench, candidate: Candidate) -> dict[str, list[list[fl
 
 def opened(name: str, repeat: int, cache: Path) -> CachedBench:
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     return CachedBench(TASKS[name](repeat), cache / f"{name}-{repeat}.jsonl")
 
 
-def blinded(name: str, repeat: int, cache: Path, runs: int) -> str:
-    """Do the blind runs alone, so that they are there when they are asked for."""
-    bench = opened(name, repeat, cache)
-    for random in (False, True):
-        blind_course(bench, runs, seed=repeat, random=random)
-    return f"{name} {repeat}: {len(bench.known)} runs, {bench.seconds:.0f} s"
+def told_reach(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield how soon guided search reached what each blind one ended with."""
+    yield f"validation loss after {' / '.join(map(str, MARKS))} runs; runs to reach the blind end"
+    for row in rows:
+        curves = "   ".join(f"{m} {_curve(row[m])}" for m in ("guided", "tpe", "random"))
+        reached = ", ".join(f"{m} {row[f'runs to {m}'] or 'not'}" for m in ("tpe", "random"))
+        yield f"{row['task']} {row['repeat']}: {curves}   reached: {reached}"
+    for method in ("tpe", "random"):
+        runs = sorted(row[f"runs to {method}"] or math.inf for row in rows)
+        missed = sum(map(math.isinf, runs))
+        yield (
+            f"{method}: median {median(runs):.1f} of {BLIND_RUNS} runs, quarters "
+            f"{runs[len(runs) // 4]:.1f} and {runs[3 * len(runs) // 4]:.1f}; not reached in "
+            f"{missed} of {len(runs)}"
+        )
+        for place, mark in enumerate(MARKS):
+            gains = [row[method][place] - row["guided"][place] for row in rows]
+            lower = sum(g > 0 for g in gains)
+            yield f"  after {mark} runs: guided lower in {lower} of {len(gains)}"
+
+
+def told_steps(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the held-out losses of what each search chose, and how honest reported gains are."""
+    marks: dict[str, list[str]] = {"tpe": [], "random": []}
+    gaps: list[float] = []
+    for row in rows:
+        parts = []
+        losses = {m: _losses(row[m]) for m in ("guided", "tpe", "random")}
+        for method, verdicts in marks.items():
+            effect = paired_effect(losses[method], losses["guided"], higher_is_better=False)
+            verdicts.append("better" if effect.low > 0 else "worse" if effect.high < 0 else "level")
+            parts.append(f"{method} {fmean(losses[method]):.3f} ({verdicts[-1]})")
+        yield (
+            f"{row['task']} {row['repeat']}, {row['runs']} runs: guided "
+            f"{fmean(losses['guided']):.3f} [{row['guided recipe']}], {', '.join(parts)}"
+        )
+        if row["guided"]["fresh"]:
+            reported, real = (_gain(row, side) for side in ("test", "fresh"))
+            gaps.append(100 * (reported - real))
+    for method, verdicts in marks.items():
+        counts = Counter(verdicts)
+        yield f"guided against {method}: " + ", ".join(f"{k} on {v}" for k, v in counts.items())
+    if len(gaps) > 1:
+        yield (
+            f"reported less real gain: {fmean(gaps):+.2f} points on average, deviation "
+            f"{stdev(gaps):.2f}, {len(gaps)} tasks"
+        )
+
+
+def _gain(row: Mapping[str, Any], side: str) -> float:
+    """Return by how much the metric of what was chosen is higher than the untreated network's."""
+    treated, untreated = (fmean(m for m, _ in row[arm][side]) for arm in ("guided", "untreated"))
+    return treated - untreated
+
+
+def _curve(losses: Sequence[float]) -> str:
+    return " ".join(f"{loss:.3f}" for loss in losses)
+
+
+def _losses(sides: Mapping[str, Sequence[Sequence[float]]]) -> list[float]:
+    """Return the loss of every seed over all rows that no choice was made on."""
+    per_seed = zip(*(sides[side] for side in ("test", "fresh") if sides[side]), strict=True)
+    return [fmean(loss for _, loss in row) for row in per_seed]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--part", choices=("reach", "steps"), default="reach")
+    parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS), help="default: all of the part")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--runs", type=int, nargs="+", default=STEPS, help="of part steps")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=Path("search-cache"))
+    given = parser.parse_args()
+    given.cache.mkdir(parents=True, exist_ok=True)
+    names = given.tasks or (TEN if given.part == "reach" else tuple(TASKS))
+    jobs = [(name, repeat) for repeat in range(given.repeats) for name in names]
+    with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
+        if given.part == "reach":
+            asked = [pool.submit(reach, *job, given.cache) for job in jobs]
+            print(*told_reach([each.result() for each in asked]), sep="\n")
+            return
+        for runs in given.runs:
+            asked = [pool.submit(steps, *job, given.cache, runs) for job in jobs]
+            print(*told_steps([each.result() for each in asked]), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -120,6 +120,12 @@ def cure(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what the output folder holds.")
     ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind", help="Search without the diagnosis, by TPE over all remedies; to compare."
+        ),
+    ] = False,
     on: On = None,
     storage: StorageOf = None,
     study: StudyOf = None,
@@ -146,7 +152,7 @@ def cure(
     ):
         found = find_cure(
             loaded,
-            command=_spelled("cure", task, **again, group=group, time=time),
+            command=_spelled("cure", task, **again, group=group, time=time) + " --blind" * blind,
             budget=budget,
             runs=runs,
             seeds=seeds,
@@ -154,6 +160,7 @@ def cure(
             overwrite=overwrite,
             progress=progress,
             executor=executor,
+            blind=blind,
         )
     show(cure_story(found.record))
     write_json(json, found.record.to_dict())

@@ -202,7 +202,8 @@ class Trial:
         recipe: Its remedies.
         rate: Learning rate as a multiple of the task's own.
         score: Mean validation score over the seeds that it ran on.
-        seeds: How many seeds it ran on before it was dropped or kept.
+        seeds: How many seeds it ran on before it was dropped or kept; 0 if it was dropped after
+            its first epochs.
     """
 
     recipe: tuple[RemedySpec, ...]

@@ -255,7 +255,7 @@ def _trials(record: CureRecord) -> Data:
             (
                 score(trial.score.metric, task.metric),
                 quantity(trial.score.loss),
-                str(trial.seeds),
+                str(trial.seeds) if trial.seeds else "first epochs",
                 f"× {trial.rate:g}",
                 recipe_label(trial.recipe),
             )

@@ -138,7 +138,7 @@ def trials_table(task: TaskRecord, trials: Iterable[Trial]) -> Table:
     for trial in trials:
         table.add_row(
             score(trial.score.metric, task.metric),
-            count(trial.seeds, "seed"),
+            count(trial.seeds, "seed") if trial.seeds else "first epochs",
             Text(f"{printable(recipe_label(trial.recipe))}, rate ×{trial.rate:g}"),
         )
     return table

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from random import Random
 from typing import Protocol, TypeVar, final
 
 from fitwell.records import RemedySpec
 from fitwell.studies.candidates import Candidate, combined, rivals_of
-from fitwell.studies.search.blind import FIRST, Blind, generation_seed
+from fitwell.studies.search.blind import ATTEMPTS, FIRST, Blind, generation_seed
 from fitwell.studies.search.prior import Prior, started
 from fitwell.studies.search.race import LEADERS
 from fitwell.studies.search.space import RATE, Space
 
 Name = TypeVar("Name")
 
-TURNS = ("varied", "varied", "learned", "varied", "varied", "drawn")
+TURNS = ("varied", "crossed", "varied", "learned", "varied", "drawn")
 """Where the candidates of a generation come from, in turn."""
+CHANGES = (0.5, 0.35, 0.15)
+"""Shares of the variations that change one thing, two and three."""
+PARENTS, LOST = 6, 0.15
+"""How many of the best are crossed, and the share of their remedies that is lost on the way."""
 MOVED, DOSED, REMOVED = 0.4, 0.2, 0.1
 """Weights of a variation of the rate, of a dose, and of one remedy less; that of one more is its
 probability."""
@@ -49,9 +53,9 @@ class Proposer(Protocol):
 class Guided:
     """Proposes what the diagnosis holds best, then what the results do.
 
-    Three sources take turns in every generation after the first: variations of the leaders by one
-    thing at a time; suggestions of TPE, chosen from by the prior, which fades as results come in;
-    and draws from the prior itself, so that no remedy is ever out of reach.
+    Four sources take turns in every generation after the first: variations of the leaders; what
+    two of the best have together; suggestions of TPE, chosen from by the prior, which fades as
+    results come in; and draws from the prior itself, so that no remedy is ever out of reach.
 
     Args:
         space: The remedies that can serve.
@@ -61,7 +65,7 @@ class Guided:
     References:
         Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011 (TPE).
         Hvarfner et al., "πBO", ICLR 2022, arXiv:2204.11051 (a prior that fades).
-        Mallik et al., "PriorBand", NeurIPS 2023, arXiv:2306.12370 (three sources in turn).
+        Mallik et al., "PriorBand", NeurIPS 2023, arXiv:2306.12370 (sources in turn).
     """
 
     def __init__(self, space: Space, prior: Prior, *, seed: int = 0) -> None:
@@ -83,14 +87,15 @@ class Guided:
         random = Random(generation_seed(self.seed, number))  # noqa: S311
         sources = {
             "varied": self._varied(ordered[:LEADERS], random),
+            "crossed": self._crossed(ordered[:PARENTS], random),
             "learned": self._learned(ordered, size, number, random),
             "drawn": self._drawn(random),
         }
         seen = set(ordered)
         found: dict[Candidate, None] = {}
         for turn in range(10 * size):
-            name = TURNS[turn % len(TURNS)]
-            candidate = next((c for c in sources[name] if c not in seen), None)
+            source = itertools.islice(sources[TURNS[turn % len(TURNS)]], ATTEMPTS)
+            candidate = next((c for c in source if c not in seen), None)
             if candidate is not None:
                 seen.add(candidate)
                 found[candidate] = None
@@ -99,9 +104,21 @@ class Guided:
         return list(found)
 
     def _varied(self, leaders: Sequence[Candidate], random: Random) -> Iterator[Candidate]:
-        """Yield variations of the leaders by one thing, each leader in turn."""
-        turns = zip_longest(*(list(self._around(leader, random)) for leader in leaders))
-        yield from (c for turn in turns for c in turn if c is not None)
+        """Yield variations of the leaders, each in turn, by one thing or a few at once."""
+        while leaders:
+            for leader in leaders:
+                varied = leader
+                for _ in range(random.choices((1, 2, 3), CHANGES)[0]):
+                    varied = next(self._around(varied, random))
+                yield varied
+
+    def _crossed(self, parents: Sequence[Candidate], random: Random) -> Iterator[Candidate]:
+        """Yield what two of the best have together, less a remedy now and then."""
+        while len(parents) > 1:
+            one, other = random.sample(list(parents), 2)
+            specs = [s for s in (*one.recipe, *other.recipe) if random.random() > LOST]
+            if specs:
+                yield Candidate(combined(specs), random.choice((one, other)).rate)
 
     def _around(self, leader: Candidate, random: Random) -> Iterator[Candidate]:
         """Yield what differs from a leader by one thing, promising things mostly first."""

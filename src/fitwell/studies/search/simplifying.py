@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fitwell.records import Contribution, RemedySpec
 from fitwell.studies.candidates import Candidate
-from fitwell.studies.search.race import Race
+from fitwell.studies.search.race import SEARCH_SEEDS, Race
 
 SIMPLIFYING = 1.0
 """Share of the search's budget at which simplifying has to end."""
@@ -46,7 +46,7 @@ def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contributi
 
 def _unbiased(race: Race, winner: Candidate) -> list[int]:
     """Return the seeds of the winner that did not pick it, if they are enough for an interval."""
-    seeds = sorted(race.runs[winner])
+    seeds = [seed for seed in SEARCH_SEEDS if seed in race.runs[winner]]
     return seeds[1:] if len(seeds) > 2 else seeds
 
 

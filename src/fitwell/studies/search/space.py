@@ -65,7 +65,7 @@ class Dose:
         at = low + inside * (high - low)
         number = rounded(math.exp(at)) if self.log else rounded(at)
         if self.near_one:
-            return 1 - number
+            return round(1 - number, 6)
         return max(1, round(number)) if self.whole else number
 
     def _line(self, value: float) -> float:
