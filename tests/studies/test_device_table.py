@@ -53,6 +53,12 @@ def test_where_nothing_is_gained_runs_stay_alone():
     assert TABLE.points[1].gain(2) == 1.0
 
 
+def test_a_stack_must_gain_more_than_a_single_run_loses():
+    load = Load("mapped", 3, 5_000, 10_000)
+    assert not Point(load, {1: 0.7, 8: 1.4}).pays
+    assert Point(load, {1: 0.7, 8: 1.6}).pays
+
+
 def test_gains_lie_on_a_line_between_those_measured():
     point = TABLE.points[0]
     assert point.gain(1) == 1.0

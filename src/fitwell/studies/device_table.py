@@ -73,8 +73,12 @@ class Point:
 
     @property
     def pays(self) -> bool:
-        """Whether runs of such a load are done sooner as stacks than alone."""
-        return max(self.gains.values(), default=1.0) >= LEAST_GAIN
+        """Whether runs of such a load are done as stacks, a single one as a stack of one.
+
+        A full stack must gain, and more than a run that is by itself loses.
+        """
+        best = max(self.gains.values(), default=1.0)
+        return best * min(1.0, self.gains.get(1, 1.0)) >= LEAST_GAIN
 
     @property
     def most(self) -> int:
