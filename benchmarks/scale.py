@@ -12,6 +12,7 @@ seen. Everything is repeated; what is printed is the median and, in brackets, th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -29,7 +30,7 @@ import torch
 
 from fitwell.integrations.ray import Ray
 from fitwell.records import Curves, RunRecord, Score
-from fitwell.studies import InProcess, Processes
+from fitwell.studies import InProcess, Processes, Silent
 from fitwell.studies.executor import cores
 from fitwell.studies.job import Batch, Job, Results
 from fitwell.studies.storage.address import connected, parsed
@@ -37,6 +38,7 @@ from fitwell.studies.storage.claims import Claims
 from fitwell.studies.storage.executor import Storage
 from fitwell.studies.storage.identity import versions_needed
 from fitwell.studies.storage.schema import Schema
+from fitwell.studies.storage.worker import work
 from fitwell.studies.store import job_to_text
 from fitwell.tasks import Data, Split, Task
 
@@ -296,6 +298,47 @@ def claims(storage: str, repeats: int, count: int) -> Spent:
     return _median(alone)
 
 
+@dataclass(frozen=True)
+class Nap:
+    """A run that takes its time and no processor, so that two cores serve many workers."""
+
+    seconds: float
+
+    def __call__(self, batch: Batch) -> Results:
+        time.sleep(self.seconds * len(batch))
+        return empty(batch)
+
+
+def _serve(storage: str, study: str) -> None:
+    with contextlib.suppress(KeyboardInterrupt):  # told to stop
+        work(storage, study=study, tell=Silent().say)
+
+
+def together(storage: str, model: Model, seconds: float = 2.0, rounds: int = 5) -> None:
+    """Hold the model against workers that are there and take their time."""
+    context = get_context("fork")
+    for workers in (1, 8, 32):
+        place = Storage(storage, task(), study=f"nap-{workers}-{time.time_ns()}")
+        crew = [context.Process(target=_serve, args=(storage, place.study)) for _ in range(workers)]
+        for one in crew:
+            one.start()
+        while place._orders.workers() < workers:
+            time.sleep(0.2)
+        place._tended = 0.0
+        began = time.perf_counter()
+        count = len(list(place.map(Nap(seconds), batches(rounds * workers, 1))))
+        rate = count / (time.perf_counter() - began)
+        print(
+            f"{workers:2} workers, runs of {seconds:g} s that sleep: {rate:6.2f} runs a second, "
+            f"model {model.runs(workers, seconds, 1):6.2f}"
+        )
+        place.close()
+        for one in crew:
+            one.terminate()
+        for one in crew:
+            one.join()
+
+
 def sizes(storage: str, rows: int = 5000) -> None:
     """How large what travels is."""
     record, job = json.dumps(asdict(RECORD)), job_to_text(Job((), 0, arm="untreated"))
@@ -346,8 +389,14 @@ class Model:
     ask: dict[int, Spent]
     work: Spent
 
-    def row(self, workers: int, seconds: float, size: int, server_cores: int = 4) -> str:
-        """Return what share of the workers' time goes into runs, and what limits it."""
+    def runs(self, workers: int, seconds: float, size: int) -> float:
+        """Return how many runs are done in a second."""
+        return self.share(workers, seconds, size)[0] * workers / seconds
+
+    def share(
+        self, workers: int, seconds: float, size: int, server_cores: int = 4
+    ) -> tuple[float, str, float]:
+        """Return the workers' share of time in runs, its limit, and batches wanted a second."""
         batch = seconds * size
         alone = batch / (batch + self.work.here + self.work.server)
         wanted = workers * alone / batch
@@ -358,10 +407,14 @@ class Model:
         least = min(limits, key=limits.__getitem__)
         share = alone * min(1.0, limits[least] / wanted)
         limit = least if limits[least] < wanted else "-"
-        runs = share * workers / seconds
+        return share, limit, wanted
+
+    def row(self, workers: int, seconds: float, size: int) -> str:
+        """Return a line of the table."""
+        share, limit, wanted = self.share(workers, seconds, size)
         return (
-            f"| {workers:5} | {seconds:g} s | {size:3} | {wanted:8.1f} | {runs:9.1f} | "
-            f"{100 * share:5.1f} % | {limit} |"
+            f"| {workers:5,} | {seconds:g} s | {size:3} | {wanted:8,.1f} | "
+            f"{self.runs(workers, seconds, size):9,.1f} | {100 * share:5.1f} % | {limit} |"
         )
 
 
@@ -380,6 +433,7 @@ def main() -> None:
     start = starts(given.storage, given.repeats)
     transports(given.repeats, given.batches)
     model = Model(start, asked, worked)
+    together(given.storage, model)
     print("\n| workers | a run | runs a batch | batches/s | runs/s | share in runs | limit |")
     print("|---|---|---|---|---|---|---|")
     for seconds in (0.1, 1.0, 10.0):

@@ -8,17 +8,22 @@ import platform
 from collections.abc import Sequence
 
 import torch
-from benchmarks.studies import users
-from benchmarks.studies.grounds import GROUNDS
+from benchmarks.studies import peers, products, unstacked, users
 
-TABLES = {"users": users.table}
+TABLES = {
+    "users": users.table,
+    "cores": users.core_table,
+    "unstacked": unstacked.table,
+    "peers": peers.table,
+    "products": products.table,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(prog="benchmarks.studies", description=__doc__)
     parser.add_argument("tables", nargs="*", default=list(TABLES), help=f"of {', '.join(TABLES)}")
-    parser.add_argument("--only", nargs="*", default=[g.name for g in GROUNDS], metavar="NETWORK")
+    parser.add_argument("--only", nargs="*", default=[], metavar="ROW", help="names; all")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one turn each")
     given = parser.parse_args(arguments)

