@@ -19,6 +19,7 @@ from torch import nn
 from fitwell import Recipe, Task, compare
 from fitwell.records import Verdict
 from fitwell.remedies import Initialization
+from fitwell.studies import InProcess
 from fitwell.tasks import Split
 
 SAME = "weights drawn anew"
@@ -76,7 +77,8 @@ def task_of(number: int) -> Task:
 
 def studied(number: int, seeds: int = 8) -> Verdict:
     """Return what a study says of the arm that changes nothing."""
-    study = compare(task_of(number), {SAME: Recipe(Initialization("he_normal"))}, seeds=seeds)
+    arms = {SAME: Recipe(Initialization("he_normal"))}
+    study = compare(task_of(number), arms, seeds=seeds, executor=InProcess())
     return study.verdicts[SAME]
 
 

@@ -57,14 +57,13 @@ def test_a_single_run_may_take_all_that_is_left_and_not_more(budget, clock):
     assert Allowance(budget, 1.0).fitting(batch(4), Second(10.1)) == 0
 
 
-def test_the_first_six_runs_are_done_however_long_they_take(budget, clock):
-    clock.now = 99
-    budget.runs_spent = 0
-    assert Allowance(budget, 1.0).fitting(batch(16), Second(50.0)) == LEAST_SEARCH
-    budget.runs_spent = 4.5
-    assert Allowance(budget, 1.0).fitting(batch(16), Second(50.0)) == 2
-    budget.runs_spent = 6
-    assert Allowance(budget, 1.0).fitting(batch(16), Second(50.0)) == 0
+def test_the_first_six_runs_may_use_all_the_time_of_the_search(budget):
+    opening = Allowance(budget, 0.1)
+    assert opening.fitting(batch(1), Second(7.0)) == 0
+    budget.runs_spent = LEAST_SEARCH - 1
+    assert opening.fitting(batch(1), Second(7.0)) == 1
+    assert opening.fitting(batch(1), Second(60.0)) == 1
+    assert opening.fitting(batch(1), Second(60.1)) == 0
 
 
 def test_without_a_limit_of_time_no_batch_is_cut_and_no_pace_asked():

@@ -515,11 +515,14 @@ def test_four_workers_one_of_them_killed_lose_no_run_and_count_none_twice(
     task.make_model = dies_once
     jobs = [Job((), seed, test=True, arm="untreated") for seed in range(24)]
     storage = Storage(postgres, task, study=name, grace=2.0)
+    alone = [(job,) for job in jobs]
     with workers_of(postgres, name, 4) as crew:
-        there = Bench(task, storage).run(jobs)
+        there = dict(storage.map(Bench(task, storage)._perform, alone))
     assert sorted(one.returncode for one in crew) == [-9, 130, 130, 130]
-    assert list(there) == jobs
-    assert plain(there) == plain(Bench(task, InProcess()).run(jobs))
+    here_too = Bench(task, InProcess())
+    assert sorted(there, key=alone.index) == alone
+    for batch, results in InProcess().map(here_too._perform, alone):
+        assert plain(dict(enumerate(there[batch]))) == plain(dict(enumerate(results)))
     found = trials(postgres, name)
     assert [trial.state.name for trial in found] == ["COMPLETE"] * len(jobs)
     assert [trial.params["seed"] for trial in found] == list(range(len(jobs)))

@@ -84,7 +84,7 @@ def clip_by_unit(
         own = norm_by_unit(parameters[name].detach(), lead)
         limit = along(max_ratio, own, lead) * own.clamp(min=along(eps, own, lead))
         norm = norm_by_unit(gradient, lead)
-        scaled = gradient * (limit / norm.clamp(min=1e-6)).to(gradient.dtype)
-        fits = torch.where(norm <= limit, gradient, scaled)
-        clipped[name] = torch.where(norm.isfinite(), fits, 0.0)
+        scale = torch.where(norm <= limit, 1.0, limit / norm.clamp(min=1e-6))
+        scaled = gradient * scale.to(gradient.dtype)
+        clipped[name] = torch.where(norm.isfinite(), scaled, 0.0)
     return clipped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 from fitwell.studies.budget import LEAST_SEARCH, Budget
@@ -37,15 +36,13 @@ class Allowance:
     def fitting(self, batch: Batch, pace: Pace) -> int:
         """Return how many runs of a batch, from the first on, end in time.
 
-        The first six runs of a search are done however long they take.
+        The first six runs of a search may use all of its time, whatever the share.
         """
-        left = self._budget.seconds_left(self._share)
+        began = self._budget.runs_spent < LEAST_SEARCH
+        left = self._budget.seconds_left(1.0 if began else self._share)
         if left is None:
             return len(batch)
         count = len(batch)
         while count > 1 and pace.seconds(batch[:count]) > LARGEST_PART * left:
             count = (count + 1) // 2
-        if pace.seconds(batch[:count]) > left:
-            count = 0
-        least = math.ceil(LEAST_SEARCH - self._budget.runs_spent)
-        return min(len(batch), max(count, least))
+        return count if pace.seconds(batch[:count]) <= left else 0

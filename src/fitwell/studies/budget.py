@@ -13,7 +13,7 @@ UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 PROOF_SHARE = 0.4
 """Smallest share of the time that is kept for the proof."""
 LEAST_SEARCH = 6
-"""Runs of the smallest search worth its name; they are done however long they take."""
+"""Runs of the smallest search worth its name; a budget that does not cover them is refused."""
 MARGIN = 1.25
 """How much longer than estimated a proof may take."""
 ASIDE = 0.2

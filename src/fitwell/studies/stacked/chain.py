@@ -179,7 +179,10 @@ class Chain(Program):
 
     def accept(self, gradients: Values) -> None:
         """Write gradients there from now on."""
+        self._gradients.clear()
         for layer in self._layers:
+            layer.sheets.clear()
+            layer.backs.clear()
             layer.accept(gradients)
 
     def train(self, x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:

@@ -43,6 +43,10 @@ class Sheets:
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], Sheet] = {}
 
+    def clear(self) -> None:
+        """Let go of all of them: the number of runs has changed."""
+        self._known.clear()
+
     def of(self, shape: tuple[int, ...], like: Tensor) -> Sheet:
         """Return the sheet of a shape; what it held is overwritten by whoever asks next."""
         sheet = self._known.get(shape)
