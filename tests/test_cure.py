@@ -194,9 +194,9 @@ def test_an_interrupted_cure_resumes_to_the_same_result_without_redoing_runs(
     assert resumed.record.to_dict() | {"seconds": 0} == expected
 
 
-def test_a_healthy_task_ends_with_an_empty_recipe():
+def easy_task() -> Task:
     data = Data(*(rows(n, s) for n, s in ((300, 0), (60, 1), (60, 2))), "table", ("a", "b"))
-    task = Task(
+    return Task(
         "easy",
         partial(nn.Linear, 4, 2),
         data,
@@ -205,7 +205,10 @@ def test_a_healthy_task_ends_with_an_empty_recipe():
         optimizer=partial(SGD, lr=0.2),
         epochs=20,
     )
-    found = cure(task, runs=5, seeds=2)
+
+
+def test_a_healthy_task_ends_with_an_empty_recipe():
+    found = cure(easy_task(), runs=5, seeds=2)
     assert found.diagnosis.healthy, found.diagnosis
     result = json.loads((found.out / "result.json").read_text())
     assert result["recipe"] == []
@@ -213,6 +216,15 @@ def test_a_healthy_task_ends_with_an_empty_recipe():
     assert result["effect"] == {"mean": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
     assert found.study is None
     assert found.out.as_posix() == "fitwell-runs/easy/1"
+    assert found.record.trials == ()
+
+
+def test_a_blind_cure_searches_whatever_was_found():
+    found = cure(easy_task(), runs=5, seeds=2, blind=True)
+    assert found.diagnosis.healthy
+    assert any(trial.recipe for trial in found.record.trials)
+    with pytest.raises(OutputError):
+        cure(easy_task(), runs=5, seeds=2, out=found.out)
 
 
 @pytest.mark.parametrize(

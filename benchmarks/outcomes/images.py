@@ -12,9 +12,6 @@ from fitwell.tasks.models import small_cnn
 from fitwell.tasks.splits import split_rows
 
 TRAINING, ALL = 500, 5000
-VALIDATION_SHARE = 0.2
-"""Of the rows to learn from: the 500 are all that there is, so that validation comes out of them
-only where a ground says so."""
 
 
 def grounds() -> tuple[Ground, ...]:

@@ -28,8 +28,7 @@ TRIALS = 8
 RATES = (3e-4, 3e-3)
 """Range of the learning rates that the tools try."""
 HEAD = (
-    "| network | against | theirs, runs/s | fitwell | faster | in CPU seconds | others |\n"
-    "|---|---|---|---|---|---|---|"
+    "| network | against | theirs, runs/s | fitwell | faster | others |\n|---|---|---|---|---|---|"
 )
 
 
@@ -188,11 +187,10 @@ def rows(ground: Ground, repeats: int) -> Iterator[str]:
             yield (
                 f"| {ground.name} | {name} | {figure(1 / sorted(theirs.wall)[repeats // 2])} "
                 f"| {figure(1 / sorted(ours.wall)[repeats // 2])} "
-                f"| **{ratio(theirs.wall, ours.wall)}** | {ratio(theirs.cpu, ours.cpu)} "
-                f"| {others(found)} |"
+                f"| **{ratio(theirs.wall, ours.wall)}** | {others(found)} |"
             )
         if missing:
-            yield f"| {ground.name} | {TUNE} | {missing} | | | | |"
+            yield f"| {ground.name} | {TUNE} | {missing} | | | |"
 
 
 def table(names: Sequence[str], repeats: int) -> Iterator[str]:
@@ -201,8 +199,7 @@ def table(names: Sequence[str], repeats: int) -> Iterator[str]:
         "Runs a second, all cores allowed to all; the tools are started before, with one thread a "
         "process. MLPClassifier: the same network, batches, epochs and learning rate, Adam, single "
         "precision, no early stopping. Optuna and Ray Tune choose the learning rate of the loop "
-        f"that a user writes, {TRIALS} trials a turn. Ray's CPU seconds are not those of its "
-        "own processes alone.\n"
+        f"that a user writes, {TRIALS} trials a turn.\n"
     )
     yield HEAD
     for ground in GROUNDS:

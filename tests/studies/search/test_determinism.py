@@ -76,7 +76,7 @@ class Shuffled:
     def close(self, *, now=False): ...
 
 
-def found_by(executor, diagnosis=SICK, runs=30):
+def found_by(executor, diagnosis=SICK, runs=24):
     bench = Bench(without_test(deep_task()), executor, budget=Budget(None, runs))
     return search(bench, diagnosis, proof_seeds=2)
 
@@ -95,15 +95,15 @@ def test_there_is_a_winner_to_lose(alone):
     assert len(alone.trials) > 10
 
 
-@pytest.mark.parametrize(("workers", "seed"), [(1, 0), (2, 1), (4, 2), (4, 3)])
+@pytest.mark.parametrize(("workers", "seed"), [(1, 0), (2, 1), (4, 2)])
 def test_the_trials_are_the_same_whatever_order_results_come_in(alone, workers, seed):
     assert without_times(found_by(Shuffled(workers, seed))) == without_times(alone)
 
 
 def test_a_blind_search_too_is_the_same_whatever_order_results_come_in():
-    one = found_by(InProcess(), None, 16)
-    assert without_times(found_by(Shuffled(4, 5), None, 16)) == without_times(one)
-    assert without_times(one) != without_times(found_by(InProcess(), SICK, 16))
+    one = found_by(InProcess(), None, 12)
+    assert without_times(found_by(Shuffled(4, 5), None, 12)) == without_times(one)
+    assert without_times(one) != without_times(found_by(InProcess(), SICK, 12))
 
 
 @pytest.mark.slow

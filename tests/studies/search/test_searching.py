@@ -225,4 +225,4 @@ def test_leaders_that_nobody_has_beaten_get_further_seeds_and_the_untreated_with
 
 
 def test_leaders_that_are_beaten_beyond_doubt_get_no_more():
-    assert contending(0.5) == [5, 5, 5, 5]
+    assert contending(0.5) == [4, 4, 4, 4]

@@ -37,11 +37,14 @@ def simplify(race: Race, winner: Candidate) -> tuple[Candidate, tuple[Contributi
             and (gain := _gain(race, without[c.remedy], winner)) is not None
             and gain <= (0.0, 0.0)
         ]
+        if not useless:
+            return winner, contributions
+        lean = _without_all(race, winner, [u[2] for u in useless])
         again = (len(winner.recipe) - 1) * len(seeds)
-        if not useless or not race.bench.has_room(again):
+        if lean is None and not race.bench.has_room(again):
             return winner, contributions
         worst = min(useless, key=lambda u: u[:2])[2]
-        winner = _without_all(race, winner, [u[2] for u in useless]) or without[worst]
+        winner = lean or without[worst]
 
 
 def _unbiased(race: Race, winner: Candidate) -> list[int]:
