@@ -13,16 +13,19 @@ from fitwell.studies.plan import Plan, makespan
 RECENT = 4
 """Batches over which it is judged whether the machine has become slower or faster."""
 
+UNSEEN = 0.5
+"""Share of the gain that the table promises which is believed before a stack was seen."""
+
 
 @final
 class Pace:
     """Estimates seconds for batches; it serves budgets of time alone, and no other decision.
 
     A batch's time is brought to that of one whole run alone, by what stacking gains; the estimate
-    for another batch goes the same way back. Until a stack was seen here, none is taken to gain
-    anything. Runs of a structure that was never done are taken for
-    the mean of those that were. All estimates follow the machine: by the mean ratio of what the
-    last four batches took to what their structures took at first.
+    for another batch goes the same way back. Until a stack was seen here, it is taken to gain half
+    of what the table says. Runs of a structure that was never done are taken for the mean of those
+    that were. All estimates follow the machine: by the mean ratio of what the last four batches
+    took to what their structures took at first.
 
     Args:
         plan: Knows structures and gains.
@@ -56,7 +59,9 @@ class Pace:
             return 0.0
         alone = self._alone.get(self._plan.key(batch[0]), fmean(self._alone.values()))
         length = sum(map(self._plan.length, batch))
-        gain = self._plan.gain(batch) if self._seen_stacks else 1.0
+        gain = self._plan.gain(batch)
+        if not self._seen_stacks:
+            gain = max(min(gain, 1.0), UNSEEN * gain)
         return self._drift * alone * length / gain
 
     def forecast(self, jobs: Sequence[Job]) -> float:
