@@ -22,9 +22,9 @@ LEADERS = 3
 """How many of the best are varied, and how many run on all seeds of the search."""
 FEW_ROWS = 1000
 """Validation rows up to which the loss weighs as much as the metric: an accuracy of 0.9 is then
-uncertain by a point or more, and the loss less so. Of 20 recipes drawn on eight small tasks, both
-together chose what had 81.2 % and a log-loss of 0.483 on unseen rows; the metric alone 81.0 % and
-0.506 (`benchmarks/search.py`)."""
+uncertain by a point or more, and the loss less so. Of 20 recipes, drawn 400 times on eight small
+tasks, both together chose what scored 0.812 (accuracy, R² on one of them) with a loss of 0.483 on
+unseen rows; the metric alone 0.810 with 0.506."""
 
 
 @final
