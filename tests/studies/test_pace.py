@@ -45,11 +45,18 @@ def test_a_stacked_batch_takes_what_its_runs_take_alone_over_the_gain(pace):
     assert pace.seconds(batch(1, "L2")) == pytest.approx(6.0)
 
 
-def test_until_a_stack_was_seen_half_of_its_promised_gain_is_believed(pace):
+def test_until_a_stack_was_seen_a_batch_is_taken_to_gain_nothing(pace):
     pace.note(batch(1), 3.0)
-    assert pace.seconds(batch(4)) == pytest.approx(6.0)
+    assert pace.seconds(batch(4)) == pytest.approx(12.0)
     pace.note(batch(2, "L2"), 3.0)
     assert pace.seconds(batch(4)) == pytest.approx(3.0)
+
+
+def test_until_a_stack_was_seen_a_forecast_believes_half_of_its_gain(pace):
+    pace.note(batch(1), 3.0)
+    assert pace.forecast(batch(4)) == pytest.approx(6.0)
+    pace.note(batch(2, "L2"), 3.0)
+    assert pace.forecast(batch(4)) == pytest.approx(3.0)
 
 
 def test_half_a_run_takes_half_the_time(pace):

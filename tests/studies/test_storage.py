@@ -486,7 +486,7 @@ def workers_of(address, name, count):
             assert all(one.poll() is None for one in crew)
             with look.engine.begin() as connection:
                 names = connection.execute(sa.select(table.c.worker)).scalars().all()
-            there = {one.pid for one in crew} & {int(name.split("-")[-2]) for name in names}
+            there = {one.pid for one in crew if any(f"-{one.pid}-" in name for name in names)}
             time.sleep(0.2)
         yield crew
     finally:

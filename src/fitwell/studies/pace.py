@@ -14,7 +14,7 @@ RECENT = 4
 """Batches over which it is judged whether the machine has become slower or faster."""
 
 UNSEEN = 0.5
-"""Share of the gain that the table promises which is believed before a stack was seen."""
+"""Share of the gain that the table promises which a forecast believes before a stack was seen."""
 
 
 @final
@@ -22,10 +22,10 @@ class Pace:
     """Estimates seconds for batches; it serves budgets of time alone, and no other decision.
 
     A batch's time is brought to that of one whole run alone, by what stacking gains; the estimate
-    for another batch goes the same way back. Until a stack was seen here, it is taken to gain half
-    of what the table says. Runs of a structure that was never done are taken for the mean of those
-    that were. All estimates follow the machine: by the mean ratio of what the last four batches
-    took to what their structures took at first.
+    for another batch goes the same way back. Until a stack was seen here, the next batch is taken
+    to gain nothing, and a forecast believes half of the table. Runs of a structure that was never
+    done are taken for the mean of those that were. All estimates follow the machine: by the mean
+    ratio of what the last four batches took to what their structures took at first.
 
     Args:
         plan: Knows structures and gains.
@@ -55,18 +55,23 @@ class Pace:
 
     def seconds(self, batch: Sequence[Job]) -> float:
         """Estimate how long a batch takes."""
+        return self._estimate(batch, believed=0.0)
+
+    def forecast(self, jobs: Sequence[Job]) -> float:
+        """Estimate the wall time until all of the jobs are done by all workers."""
+        batches = self._plan.batches(jobs)
+        return makespan((self._estimate(b, believed=UNSEEN) for b in batches), self.workers)
+
+    def _estimate(self, batch: Sequence[Job], *, believed: float) -> float:
+        """Estimate how long a batch takes, given how far a gain is believed that was not seen."""
         if not batch or not self._alone:
             return 0.0
         alone = self._alone.get(self._plan.key(batch[0]), fmean(self._alone.values()))
         length = sum(map(self._plan.length, batch))
         gain = self._plan.gain(batch)
         if not self._seen_stacks:
-            gain = max(min(gain, 1.0), UNSEEN * gain)
+            gain = max(min(gain, 1.0), believed * gain)
         return self._drift * alone * length / gain
-
-    def forecast(self, jobs: Sequence[Job]) -> float:
-        """Estimate the wall time until all of the jobs are done by all workers."""
-        return makespan(map(self.seconds, self._plan.batches(jobs)), self.workers)
 
     @property
     def _drift(self) -> float:
