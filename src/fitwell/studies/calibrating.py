@@ -125,8 +125,8 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
-        raise BadInput(f"There is no device {device!r} here: {said} Give cpu or cuda.") from error
+        there = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise BadInput(f"torch has no device {device!r} here: give {there}.") from error
 
 
 def gains_of(probe: Probe, device: str, repeats: int = REPEATS) -> dict[int, float]:
