@@ -81,3 +81,7 @@ def test_a_budget_counts_work_over_two_cores_while_the_clock_is_changed():
         sum(i * i for i in range(300_000))
         assert 0 < budget.elapsed < 30
     assert Budget(60.0).elapsed == 0
+
+
+def test_without_tables_there_is_no_table_of_tables():
+    assert table_rows([]) == ""

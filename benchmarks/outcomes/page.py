@@ -37,6 +37,8 @@ def table_rows(found: Sequence[Measured]) -> str:
     References:
         Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
     """
+    if not found:
+        return ""
     names = list(dict.fromkeys(one["ground"] for one in found))
     groups = [[one for one in found if one["ground"] == name] for name in names]
     lines = [_table(name, group) for name, group in zip(names, groups, strict=True)]
