@@ -8,9 +8,11 @@ import pytest
 
 from fitwell.records import Curves, RemedySpec, RunRecord, Score
 from fitwell.studies.candidates import Candidate
+from fitwell.studies.job import Job
 from fitwell.studies.search.beginnings import Beginnings, rank_correlation, score_at
 from fitwell.studies.search.exploring import explore
 from fitwell.studies.search.race import SEARCH_SEEDS, Race
+from fitwell.studies.training import fit
 
 EPOCHS = 20
 
@@ -22,7 +24,9 @@ class CurveBench:
         self.curve, self.left, self.jobs = curve, runs, []
         self.budget, self.executor = None, SimpleNamespace(workers=1)
         data = SimpleNamespace(kind="image", validation=range(1000))
-        self.task = SimpleNamespace(higher_is_better=True, epochs=EPOCHS, data=data)
+        self.task = SimpleNamespace(
+            higher_is_better=True, epochs=EPOCHS, data=data, scores_shares=False
+        )
 
     def refusal(self, recipe):
         return None
@@ -109,13 +113,22 @@ def test_the_score_at_a_rung_is_that_of_the_shorter_run():
         seed = SEARCH_SEEDS[0]
         whole, part = candidate.job(seed), candidate.job(seed, 5)
         done = bench.run([whole, part])
-        assert score_at(done[whole], 5, 1.0) == done[part].validation
+        assert score_at(bench.task, done[whole], 5) == done[part].validation
 
 
 def test_a_curve_without_a_finite_point_has_no_score():
     curves = Curves((0.1,), (float("nan"),), (0.1,), (0.5,))
     run = RunRecord("", 0, 1.0, 1, 0, True, Score(0, 1), None, 1.0, 1, curves)
-    assert score_at(run, 1, 1.0) is None
+    assert score_at(CurveBench(steady).task, run, 1) is None
+
+
+def test_the_score_at_a_rung_is_that_of_a_real_run_that_ended_there(make_task):
+    task = make_task(epochs=24)
+    for seed in range(4):
+        whole = fit(task, Job((), seed, rate=30.0)).run
+        for epochs in (1, 6, 12, 18):
+            short = fit(task, Job((), seed, rate=30.0, epochs=epochs)).run
+            assert score_at(task, whole, epochs) == short.validation
 
 
 def test_orders_that_agree_correlate_at_one_and_reversed_ones_at_minus_one():

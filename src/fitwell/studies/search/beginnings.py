@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import final
 
+from fitwell.errors import require
 from fitwell.records import RunRecord, Score
 from fitwell.studies.candidates import Candidate
 from fitwell.studies.search.race import SEARCH_SEEDS, Race
+from fitwell.studies.standing import standing_of
+from fitwell.tasks import Task
 
 RUNG = 0.25
 """Share of the epochs that a beginning has."""
@@ -78,33 +82,30 @@ class Beginnings:
 
     def _of_whole_runs(self) -> Mapping[Candidate, Score]:
         """Return how the treated candidates with a whole run stood at the rung."""
-        sign = 1.0 if self.race.bench.task.higher_is_better else -1.0
         first = SEARCH_SEEDS[0]
         whole = {c: runs[first] for c, runs in self.race.runs.items() if c.recipe and first in runs}
-        scores = {c: score_at(run, self.epochs, sign) for c, run in whole.items()}
+        scores = {c: score_at(self.race.bench.task, run, self.epochs) for c, run in whole.items()}
         return {c: score for c, score in scores.items() if score is not None}
 
 
-def score_at(run: RunRecord, epochs: int, sign: float) -> Score | None:
+def score_at(task: Task, run: RunRecord, epochs: int) -> Score | None:
     """Return the score that a run would have had if it had ended after so many epochs.
 
     Args:
+        task: What was trained; it says which epoch is kept.
         run: A whole run, whose curves are read.
         epochs: How many.
-        sign: 1 where a higher metric is better, else -1.
     """
-    curves = run.curves
-    points = zip(curves.validation_metric[:epochs], curves.validation_loss[:epochs], strict=True)
-    finite = [(sign * m, -loss) for m, loss in points if math.isfinite(m) and math.isfinite(loss)]
-    if not finite:
-        return None
-    metric, loss = max(finite)
-    return Score(sign * metric, -loss)
+    curves, standing = run.curves, standing_of(task)
+    seen = map(Score, curves.train_metric, curves.train_loss)
+    held_out = map(Score, curves.validation_metric, curves.validation_loss)
+    for before, after in islice(zip(seen, held_out, strict=True), epochs):
+        standing.note(before, after, finite=True)
+    return standing.best
 
 
 def rank_correlation(one: Sequence[Candidate], other: Sequence[Candidate]) -> float:
     """Return Spearman's correlation of two orders of the same candidates, at least two."""
     places = {candidate: place for place, candidate in enumerate(other)}
-    squares = sum((place - places[candidate]) ** 2 for place, candidate in enumerate(one))
-    count = len(one)
-    return 1 - 6 * squares / (count * (count**2 - 1))
+    ranks = [places[candidate] for candidate in one]
+    return float(require("scipy.stats").spearmanr(range(len(one)), ranks).statistic)
