@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from benchmarks.studies.grounds import GROUNDS, Ground
 from benchmarks.studies.measuring import Arm, figure, others, ratio, take_turns
 
 from fitwell.studies.bench import Bench
-from fitwell.studies.executor import Processes
+from fitwell.studies.executor import Processes, cores
 from fitwell.studies.job import Job, Refusal
 from fitwell.tasks import Task
 
@@ -23,11 +22,6 @@ HEAD = (
     "| network | the loop, runs/s | one process a core | fitwell | faster than the loop | goal "
     "| than one process a core | in CPU seconds | others |\n|---|---|---|---|---|---|---|---|---|"
 )
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def fitwells_runs(task: Task, executor: Processes, runs: int) -> float:

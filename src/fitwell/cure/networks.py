@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -11,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fitwell.modules.ensemble import Ensemble
-from fitwell.recipe import ConflictWarning, Recipe
 from fitwell.records import ArmRecord, Averaged, RunRecord, Score
 from fitwell.studies.job import Job
 from fitwell.studies.performing import OUTPUTS, outputs_name, weights_name
-from fitwell.studies.training import EXAMPLE_ROWS, fit, predicted, reproducible, scored
+from fitwell.studies.training import fit, predicted, reproducible, scored, treated_network
 from fitwell.tasks import Task
 
 WEIGHTS = "weights"
@@ -27,17 +25,8 @@ def network(folder: Path, task: Task, arm: ArmRecord, run: RunRecord, *, device:
     file = folder / WEIGHTS / weights_name(run.arm, run.seed)
     if not file.exists():  # lost with an earlier process: the same run gives the same weights
         return fit(task, Job(arm.recipe, run.seed, run.rate), device=device).model.cpu()
-    with reproducible(run.seed), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConflictWarning)
-        rows = task.data.train.x
-        treated = Recipe(*arm.recipe).apply(
-            task.make_model(),
-            example_input=rows[:EXAMPLE_ROWS],
-            make_model=task.make_model,
-            data=rows,
-            seed=run.seed,
-        )
-        model = treated.model
+    with reproducible(run.seed):
+        model = treated_network(task, arm.recipe, task.data.train.x, seed=run.seed).model
     model.load_state_dict(torch.load(file, weights_only=True))
     return model.eval()
 
