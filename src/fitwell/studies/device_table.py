@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, final, get_args
 
 import torch
+import typer
 
 from fitwell.errors import BadInput
 
@@ -178,7 +177,7 @@ def device_name(device: str) -> str:
 def own_file(name: str) -> Path:
     """Return where the user's own table of a device lies, there or not."""
     slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
-    return _config() / "fitwell" / "devices" / f"{slug}.json"
+    return Path(typer.get_app_dir("fitwell")) / "devices" / f"{slug}.json"
 
 
 def table_for(device: str) -> DeviceTable:
@@ -204,13 +203,3 @@ def table_for(device: str) -> DeviceTable:
     if not shipped.is_file():
         return DeviceTable(name, ASSUMED, "not measured: assumed")
     return DeviceTable.from_dict(json.loads(shipped.read_text(encoding="utf-8")))
-
-
-def _config() -> Path:
-    """Return where programs of this platform keep their settings."""
-    given = os.environ.get("APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME")
-    if given:
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path.home() / ".config"
