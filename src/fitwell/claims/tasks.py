@@ -102,3 +102,30 @@ def table_task(
         batch_size=batch_size,
         epochs=epochs,
     )
+
+
+def rows_task(
+    network: Callable[[], nn.Module],
+    *,
+    rows: int = 1_000,
+    epochs: int = 5,
+    optimizer: Callable[..., Optimizer] = ADAMW,
+    batch_size: int = 32,
+) -> Task:
+    """Return MNIST read row by row: sequences of 28 steps with 28 pixels each.
+
+    Args:
+        network: Makes a network that takes (rows, 28, 28) and puts out ten logits.
+        rows: Training rows, at most 2,000; there are 1,000 validation and 2,000 test rows.
+        epochs: Epochs of training.
+        optimizer: Takes the parameters.
+        batch_size: Rows a batch.
+    """
+    x, y = mnist()
+    data = divided(x, y, (rows / len(x), 0.2, 0.4), "sequence")
+    return Task(
+        *("mnist-rows", network, data, "cross_entropy", "accuracy"),
+        optimizer=optimizer,
+        batch_size=batch_size,
+        epochs=epochs,
+    )
