@@ -24,7 +24,7 @@ WATCH = """
 window.alerted = [];
 window.alert = window.confirm = window.prompt = (text) => { window.alerted.push(String(text)); };
 window.refused = [];
-addEventListener("securitypolicyviolation", (event) => window.refused.push(event.violatedDirective));
+addEventListener("securitypolicyviolation", (no) => window.refused.push(no.violatedDirective));
 window.drawnAt = 0;
 new MutationObserver((changes) => {
   const drawn = (node) => node.nodeType === 1 && (node.matches("svg") || node.querySelector("svg"));
@@ -100,9 +100,7 @@ class Chromium:
         nothing = {"latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
         self.command("Network.emulateNetworkConditions", offline=True, **nothing)
         self.command("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-        self.command(
-            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads)
-        )
+        self.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
 
     def command(self, name: str, **arguments: Any) -> Any:
         """Send a command of the DevTools protocol."""

@@ -62,7 +62,7 @@ class Residual(nn.Module):
 
 
 def deep_anatomy(layers: int = 300) -> Anatomy:
-    """Return the anatomy of a real network of that many layers, no two blocks of which are alike."""
+    """Return the anatomy of a real network of that many layers, no two blocks of it alike."""
     blocks = [Residual(4 + place) for place in range(layers // 3)]
     return inspect(nn.Sequential(*blocks), torch.randn(2, 8))
 
@@ -87,11 +87,19 @@ def trace_of(layers: Iterable[str], steps: int = 64) -> Trace:
         for place, name in enumerate(names)
     ]
     rows += [
-        Row(10 * step, Quantity.LOSS, 2.0 + (1 if phase == "train" else -1) * -0.01 * step, "", phase)
+        Row(
+            10 * step,
+            Quantity.LOSS,
+            2.0 + (1 if phase == "train" else -1) * -0.01 * step,
+            "",
+            phase,
+        )
         for step in range(steps)
         for phase in ("train", "validation")
     ]
-    return Trace(rows, Facts(tuple(LayerFact(n, "Linear", "hidden", i) for i, n in enumerate(names))))
+    return Trace(
+        rows, Facts(tuple(LayerFact(n, "Linear", "hidden", i) for i, n in enumerate(names)))
+    )
 
 
 def vanishing(layers: tuple[str, ...]) -> Finding:
@@ -114,7 +122,9 @@ def curves(rng: random.Random, epochs: int, floor: float) -> Curves:
     return Curves(train, tuple(value + rng.gauss(0, 0.01) for value in rise))
 
 
-def arm(name: str, gain: float, *, seeds: int = 8, epochs: int = 60, outcome: Any = None) -> ArmRecord:
+def arm(
+    name: str, gain: float, *, seeds: int = 8, epochs: int = 60, outcome: Any = None
+) -> ArmRecord:
     """Return an arm with its runs; without an outcome it is the untreated one."""
     rng = random.Random(name)
     runs = tuple(
@@ -153,12 +163,16 @@ def cured(*, arms: int = 2, layers: int = 4) -> CureRecord:
     proof = study(arms, anatomy=anatomy)
     rng = random.Random(5)
     trials = (
-        Trial((DROPOUT,), 2.0 ** (n % 4 - 1), Score(rng.uniform(0.85, 0.92), rng.uniform(0.3, 0.6)), 3)
+        Trial(
+            (DROPOUT,), 2.0 ** (n % 4 - 1), Score(rng.uniform(0.85, 0.92), rng.uniform(0.3, 0.6)), 3
+        )
         for n in range(40)
     )
     return CureRecord(
         task=proof.task,
-        diagnosis=Diagnosis((vanishing(names),), ("Underfitting: the trace holds no chance loss.",)),
+        diagnosis=Diagnosis(
+            (vanishing(names),), ("Underfitting: the trace holds no chance loss.",)
+        ),
         trace=trace_of(names),
         recipe=proof.arms[-1].recipe,
         tested=proof.arms[-1].recipe,
@@ -198,10 +212,14 @@ def diverged() -> CureRecord:
         for run in untreated.runs
     )
     rows = [
-        replace(row, value=math.nan) if row.step > 300 and row.module else row for row in found.trace
+        replace(row, value=math.nan) if row.step > 300 and row.module else row
+        for row in found.trace
     ]
     nothing = Effect(math.nan, math.nan, math.nan, 1.0, 8)
-    arms = (replace(untreated, runs=runs), replace(treated, verdict=Verdict(treated.name, "no evidence", nothing, nothing, 1.0)))
+    arms = (
+        replace(untreated, runs=runs),
+        replace(treated, verdict=Verdict(treated.name, "no evidence", nothing, nothing, 1.0)),
+    )
     return replace(
         found, recipe=(), trace=Trace(rows, found.trace.facts), baseline=runs,
         proof=replace(found.proof, arms=arms),
@@ -213,7 +231,9 @@ def hostile() -> CureRecord:
     found, first = cured(), HOSTILE[0]
     assert found.proof is not None
     whole = " ".join(HOSTILE)
-    specs = tuple(RemedySpec(name, {"kind": text}) for name, text in zip(HOSTILE, HOSTILE, strict=True))
+    specs = tuple(
+        RemedySpec(name, {"kind": text}) for name, text in zip(HOSTILE, HOSTILE, strict=True)
+    )
     finding = replace(
         vanishing(HOSTILE), explanation=whole, advice=whole, phrase=whole, remedies=specs,
         evidence=dict.fromkeys(HOSTILE, 1.0),
@@ -223,8 +243,8 @@ def hostile() -> CureRecord:
         for n, node in enumerate(deep_anatomy(9).nodes)
     )
     about = replace(
-        found.task, name=first, description=whole, metric=HOSTILE[3], loss=HOSTILE[1], classes=HOSTILE,
-        network=whole, notes=HOSTILE, fingerprint=first, anatomy=Anatomy(nodes),
+        found.task, name=first, description=whole, metric=HOSTILE[3], loss=HOSTILE[1],
+        classes=HOSTILE, network=whole, notes=HOSTILE, fingerprint=first, anatomy=Anatomy(nodes),
     )  # fmt: skip
     attack = partial(arm, outcome="helps")
     arms = (arm("untreated", 0.0), *(replace(attack(name, 0.01), recipe=specs) for name in HOSTILE))

@@ -1,4 +1,4 @@
-"""Real results, as small as they can be: a network that is trained, diagnosed and cured in seconds."""
+"""A real task, as small as it can be: trained, diagnosed and cured in seconds."""
 
 from __future__ import annotations
 
