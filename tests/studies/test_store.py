@@ -5,6 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,3 +124,15 @@ def test_what_was_kept_is_there_after_a_kill(tmp_path):
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert Store(tmp_path / "study.db", higher_is_better=True).runs == 20
+
+
+def test_a_file_may_be_made_by_several_at_once(tmp_path):
+    for turn in range(4):
+        start = threading.Barrier(6)
+
+        def opened(_, path=tmp_path / f"{turn}.db", start=start):
+            start.wait()
+            return Store(path, higher_is_better=True).runs
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(opened, range(6))) == [0] * 6

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
+from math import inf
 from typing import TypeAlias, final
 
 from fitwell.records import Answer, ClaimOutcome, ClaimRecord, Effect, Measured
 from fitwell.report.numbers import quantity
 from fitwell.studies.statistics import paired_effect
-from fitwell.words import say
+from fitwell.studies.training import reproducible
+from fitwell.words import say, speaking
 
 Experiment: TypeAlias = Callable[[Sequence[int]], Measured]
 """Measures every arm on every seed; the same numbers for the same seeds."""
@@ -50,7 +52,8 @@ class Larger:
             how = say(
                 "{arm} larger than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
             )
-        return Answer(how, self.of, effect, outcome)
+        span = (self.by, inf)
+        return Answer(how, self.of, self.arm, self.than, span, effect, outcome)
 
 
 @final
@@ -79,7 +82,8 @@ class Smaller:
             how = say(
                 "{arm} smaller than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
             )
-        return Answer(how, self.of, effect, outcome)
+        span = (-inf, 0.0 - self.by)
+        return Answer(how, self.of, self.arm, self.than, span, effect, outcome)
 
 
 @final
@@ -115,7 +119,8 @@ class Close:
             than=_named(self.to),
             within=quantity(self.within),
         )
-        return Answer(how, self.of, effect, outcome)
+        span = (-self.within, self.within)
+        return Answer(how, self.of, self.arm, self.to, span, effect, outcome)
 
 
 Expectation: TypeAlias = Larger | Smaller | Close
@@ -155,10 +160,21 @@ class Claim:
     seeds: int = 8
 
     def run(self) -> ClaimRecord:
-        """Do the experiment and judge it."""
+        """Do the experiment, in one thread, and judge it."""
         started = time.perf_counter()
-        seeds = tuple(range(self.seeds))
-        measured = self.experiment(seeds)
+        with reproducible(0), speaking("en"):
+            measured = self.experiment(tuple(range(self.seeds)))
+        return self.judged(measured, time.perf_counter() - started)
+
+    def judged(self, measured: Measured, seconds: float) -> ClaimRecord:
+        """Judge what the experiment measured.
+
+        Args:
+            measured: What it measured.
+            seconds: How long it took.
+        """
+        with speaking("en"):
+            answers = tuple(expected.answer(measured) for expected in self.expects)
         return ClaimRecord(
             number=self.number,
             name=self.name,
@@ -169,10 +185,10 @@ class Claim:
             explanation=self.explanation,
             torch=cleandoc(self.torch),
             keras=cleandoc(self.keras),
-            seeds=seeds,
+            seeds=tuple(range(self.seeds)),
             measured=measured,
-            answers=tuple(expected.answer(measured) for expected in self.expects),
-            seconds=time.perf_counter() - started,
+            answers=answers,
+            seconds=seconds,
         )
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from statistics import fmean
 
 from fitwell.recipe import Recipe
 from fitwell.records import RunRecord
 from fitwell.studies.job import Job
-from fitwell.studies.stacked import fit_stacked, stackable
+from fitwell.studies.stacked import fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
 from fitwell.tasks import Task
 
 
 def trained(
-    task: Task, seeds: Sequence[int], recipe: Recipe | None = None, *, rate: float = 1.0
+    task: Task,
+    seeds: Sequence[int],
+    recipe: Recipe | None = None,
+    *,
+    rate: float = 1.0,
+    share: float = 1.0,
 ) -> tuple[Fitted, ...]:
     """Train a task's network under a recipe, once a seed, and hand back runs and networks.
 
@@ -25,14 +31,65 @@ def trained(
         seeds: One run each.
         recipe: Remedies; none is the untreated network.
         rate: Learning rate as a multiple of the task's own.
+        share: Share of the training rows, in (0, 1]. The seed says which; those of a smaller share
+            are among those of a larger one, and all shares make the same number of updates.
     """
     specs = tuple((recipe or Recipe()).specs)
-    jobs = [Job(specs, seed, rate, test=True) for seed in seeds]
-    if stackable(task, jobs[0], "cpu") is None:
-        return tuple(fit_stacked(task, jobs))
-    return tuple(fit(task, job) for job in jobs)
+    return _fitted(task, [Job(specs, seed, rate, test=True, share=share) for seed in seeds])
+
+
+def compared(
+    task: Task, seeds: Sequence[int], arms: Mapping[str, Recipe]
+) -> dict[str, tuple[Fitted, ...]]:
+    """Train every arm as :func:`trained` does; those that differ in doses alone go together.
+
+    Args:
+        task: What is to be learned; the test rows are scored.
+        seeds: One run of every arm each.
+        arms: Recipes by the name of the arm.
+    """
+    jobs = {
+        arm: [Job(tuple(recipe.specs), seed, test=True) for seed in seeds]
+        for arm, recipe in arms.items()
+    }
+    alike: dict[Hashable, list[str]] = {}
+    for arm, of in jobs.items():
+        alike.setdefault(structure(task, of[0]), []).append(arm)
+    done: dict[str, tuple[Fitted, ...]] = {}
+    for together in alike.values():
+        fitted = _fitted(task, [job for arm in together for job in jobs[arm]])
+        for place, arm in enumerate(together):
+            done[arm] = fitted[place * len(seeds) : (place + 1) * len(seeds)]
+    return {arm: done[arm] for arm in arms}
 
 
 def final_gap(run: RunRecord) -> float:
     """Return by how much the validation loss stood above the training loss after the last epoch."""
     return run.curves.validation_loss[-1] - run.curves.train_loss[-1]
+
+
+def test_accuracies(fitted: Sequence[Fitted]) -> tuple[float, ...]:
+    """Return the metric on the test rows at the kept epoch, one a run."""
+    return tuple(one.run.test.metric for one in fitted if one.run.test is not None)
+
+
+def mean_curve(name: str, fitted: Sequence[Fitted], curve: str) -> list[tuple[str, float, float]]:
+    """Return rows for :class:`fitwell.records.Lines`: a curve of the runs, averaged epoch by epoch.
+
+    Args:
+        name: What the line is called.
+        fitted: The runs; one that ended early counts as far as it went.
+        curve: A field of :class:`fitwell.records.results.Curves`, as ``"validation_loss"``.
+    """
+    curves = [getattr(one.run.curves, curve) for one in fitted]
+    epochs = range(max(map(len, curves)))
+    return [
+        (name, epoch + 1, fmean(c[epoch] for c in curves if epoch < len(c))) for epoch in epochs
+    ]
+
+
+def _fitted(task: Task, jobs: Sequence[Job]) -> tuple[Fitted, ...]:
+    """Do runs of one structure."""
+    if stackable(task, jobs[0], "cpu") is None:
+        return tuple(fit_stacked(task, jobs))
+    return tuple(fit(task, job) for job in jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 from fitwell.records.results import Effect
 
@@ -125,6 +125,9 @@ class Answer:
     Args:
         expected: The expectation in words.
         measure: What was measured.
+        arm: The arm that is judged.
+        other: What it is held against: another arm, or a number.
+        span: Where the effect was expected to lie: from, to; infinite where it is open.
         effect: Of the first arm over what it is held against, as the measure was taken: positive is
             larger, not better.
         outcome: Whether the interval lies where it was expected, on the other side, or neither.
@@ -132,8 +135,20 @@ class Answer:
 
     expected: str
     measure: str
+    arm: str
+    other: str | float
+    span: tuple[float, float]
     effect: Effect
     outcome: ClaimOutcome
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was expected and what came out as JSON-ready data."""
+        return {
+            "expected": self.expected,
+            "measure": self.measure,
+            "outcome": self.outcome,
+            "effect": self.effect.to_dict(),
+        }
 
 
 @final
@@ -178,3 +193,24 @@ class ClaimRecord:
         if "reversed" in outcomes:
             return "reversed"
         return "supported" if outcomes == {"supported"} else "not supported"
+
+    @property
+    def deciding(self) -> Answer:
+        """The answer that the outcome rests on: the first that came to it."""
+        return next(answer for answer in self.answers if answer.outcome == self.outcome)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return outcome and numbers as JSON-ready data; texts and pictures are left out."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "title": self.title,
+            "outcome": self.outcome,
+            "answers": [answer.to_dict() for answer in self.answers],
+            "measured": {
+                measure: {arm: list(values) for arm, values in arms.items()}
+                for measure, arms in self.measured.values.items()
+            },
+            "seeds": list(self.seeds),
+            "seconds": self.seconds,
+        }

@@ -21,19 +21,10 @@ from fitwell.records import (
     some_of,
     worst_of,
 )
-from fitwell.report.charts import (
-    Data,
-    contributions_figure,
-    dead_figure,
-    gradient_figure,
-    learning_figure,
-    loss_figure,
-    nothing_silent,
-    saturated_figure,
-    scores_figure,
-)
+from fitwell.report.charts import Data, nothing_silent
 from fitwell.report.conditions import condition_sentence, condition_title, unexplained
 from fitwell.report.evidence import evidence_lines
+from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
 from fitwell.report.network_svg import network_figure
 from fitwell.report.numbers import (
     change,
@@ -45,6 +36,7 @@ from fitwell.report.numbers import (
     scores_on_test,
 )
 from fitwell.report.series import best_trials
+from fitwell.report.theme import colour_rules, look, template_text
 from fitwell.report.wording import (
     averaged_sentence,
     cure_headline,
@@ -115,16 +107,14 @@ def diagnosis_page(
         MissingExtra: If altair or vl-convert is not installed.
     """
     with speaking(lang):
-        return _page(
+        return page(
             "diagnosis.html.j2",
             kind=say("diagnosis"),
             title=title,
             diagnosis=diagnosis,
             headline=diagnosis_headline(diagnosis),
             network=network_figure(anatomy, diagnosis),
-            gradients=gradient_figure(trace, diagnosis),
-            dead=dead_figure(trace, diagnosis),
-            saturated=saturated_figure(trace, diagnosis),
+            **diagnosis_figures(trace, diagnosis),
             quiet=nothing_silent(trace),
             notes=notes,
         )
@@ -133,7 +123,7 @@ def diagnosis_page(
 def _cure_page(record: CureRecord) -> str:
     task, proof = record.task, record.proof
     arms = proof.arms if proof is not None else ()
-    return _page(
+    return page(
         "cure.html.j2",
         kind=say("cure"),
         title=task.name,
@@ -142,19 +132,13 @@ def _cure_page(record: CureRecord) -> str:
         headline=cure_headline(record),
         facts=_facts(record),
         network=network_figure(task.anatomy, record.diagnosis),
-        gradients=gradient_figure(record.trace, record.diagnosis),
-        dead=dead_figure(record.trace, record.diagnosis),
-        saturated=saturated_figure(record.trace, record.diagnosis),
+        **cure_figures(record),
         quiet=nothing_silent(record.trace),
-        losses=loss_figure(task, _drawn_arms(record)),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
         effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
-        contributions=contributions_figure(task, record.contributions),
-        scores=scores_figure(task, arms),
         loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
         evidence=evidence_lines(task, arms),
         averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
-        curve=learning_figure(record.learning_curve) if record.learning_curve else None,
         outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
         tried=say_many("{number} trial", "{number} trials", len(record.trials)),
@@ -166,7 +150,7 @@ def _cure_page(record: CureRecord) -> str:
 def _study_page(record: StudyRecord) -> str:
     task = record.task
     verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
-    return _page(
+    return page(
         "study.html.j2",
         kind=say("comparison"),
         title=task.name,
@@ -179,8 +163,7 @@ def _study_page(record: StudyRecord) -> str:
         ],
         sentences=[study_sentence(verdict, task) for verdict in verdicts],
         evidence=evidence_lines(task, record.arms),
-        scores=scores_figure(task, record.arms),
-        losses=loss_figure(task, record.arms),
+        **study_figures(record),
         arms=Data(
             (
                 say("arm"),
@@ -209,14 +192,21 @@ def _arm_row(arm: ArmRecord, task: TaskRecord) -> tuple[str, ...]:
     )
 
 
-def _page(template: str, **content: Any) -> str:
+def page(template: str, **content: Any) -> str:
+    """Return a page made of a template, with the scripts and styles that all pages carry.
+
+    Raises:
+        MissingExtra: If altair or vl-convert is not installed.
+    """
     environment = _environment()
     source = environment.get_template(template)
+    style = Markup("\n").join([_script(colour_rules()), asset("style.css"), asset("network.css")])
     return source.render(
         lang=spoken(),
         vega=_vega(),
-        style=_asset("style.css"),
-        script=_asset("figures.js"),
+        style=style,
+        look=look(),
+        script=asset("figures.js"),
         **content,
     )
 
@@ -264,22 +254,14 @@ def _unbroken(text: str) -> str:
     )
 
 
-def _asset(name: str) -> Markup:
-    loader = _environment().loader
-    assert loader is not None
-    return _script(loader.get_source(_environment(), name)[0])
+def asset(name: str) -> Markup:
+    """Return one of our own scripts or styles."""
+    return _script(template_text(name))
 
 
 def _script(text: str) -> Markup:
     """Mark our own script or style as safe; nothing in it may end the element around it."""
     return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
-
-
-def _drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:
-    """Return untreated and treated runs of the proof, or the untreated ones where none was made."""
-    if record.proof is not None:
-        return (record.proof.arms[0], record.proof.arms[-1])
-    return (ArmRecord("untreated", (), 1.0, record.baseline),)
 
 
 def _facts(record: CureRecord) -> list[tuple[str, str]]:

@@ -63,17 +63,20 @@ class Store:
         optuna = require("optuna")
         require("sqlalchemy")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        from fitwell.studies.storage.address import together  # which needs the lab
+        from fitwell.studies.storage.kept import Keeper
+
         try:
-            study = optuna.create_study(
-                study_name=STUDY,
-                storage=f"sqlite:///{path}",
-                load_if_exists=True,
-                direction="maximize" if higher_is_better else "minimize",
+            study = together(
+                lambda: optuna.create_study(
+                    study_name=STUDY,
+                    storage=f"sqlite:///{path}",
+                    load_if_exists=True,
+                    direction="maximize" if higher_is_better else "minimize",
+                )
             )
         except require("sqlalchemy.exc").SQLAlchemyError as error:
             raise OutputError(f"Cannot open the study in {path}: {error.args[0]}") from error
-        from fitwell.studies.storage.kept import Keeper  # which needs the lab
-
         self._keeper = Keeper(path, STUDY)
         self._memory = Memory()
         self.spent = 0.0

@@ -19,7 +19,7 @@ def gradient_figure(trace: Trace, diagnosis: Diagnosis) -> Figure | None:
     if not grid.cells:
         return None
     outlined = regions(grid, [f for f in diagnosis if f.condition in CONDITIONS])
-    caption = say(
+    caption: str = say(
         "How to read it: the input is at the top, the output at the bottom, time runs to the "
         "right. The brighter, the larger the norm of the gradient that a layer's weights receive; "
         "every step of the colour scale is a constant factor. A column that darkens towards "

@@ -33,7 +33,7 @@ def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
         )
         for name, found in bands
     )
-    caption = say(
+    caption: str = say(
         "How to read it: each line is the mean over the seeds and the band around it their range. "
         "The grey area is the gap between the loss on the training rows and on the validation "
         "rows; a gap that keeps growing is overfitting. The dashed line marks the epoch whose "

@@ -68,7 +68,7 @@ def _figure(
     grid: Grid, diagnosis: Diagnosis, condition: str, *, title: str, colours: str, reading: str
 ) -> Figure:
     outlined = regions(grid, [f for f in diagnosis if f.condition == condition])
-    caption = say(
+    caption: str = say(
         "{reading} The input is at the top, time runs to the right; columns are sampled steps, and "
         "where several share one, the largest is shown.",
         reading=reading,

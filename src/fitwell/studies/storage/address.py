@@ -100,3 +100,16 @@ def patiently(action: Callable[[], Result]) -> Result:
                 raise
             time.sleep(pause)
             pause = min(5.0, 2.0 * pause)
+
+
+def together(make: Callable[[], Result]) -> Result:
+    """Make something in a database that another process may be making in the same moment.
+
+    The one that comes second is told that it is there, in many ways; when it is asked again, it is.
+    """
+    for pause in (0.2, 0.5):
+        try:
+            return make()
+        except (sa.exc.IntegrityError, sa.exc.OperationalError, sa.exc.ProgrammingError):
+            time.sleep(pause)
+    return make()

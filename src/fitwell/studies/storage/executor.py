@@ -17,7 +17,14 @@ from fitwell.errors import BadInput, RunFailed, WorkerLost
 from fitwell.studies.carrying import leaves_files, put_files, sent
 from fitwell.studies.job import Batch, Done, Job
 from fitwell.studies.progress import Silent
-from fitwell.studies.storage.address import connected, parsed, patiently, reaching, shown
+from fitwell.studies.storage.address import (
+    connected,
+    parsed,
+    patiently,
+    reaching,
+    shown,
+    together,
+)
 from fitwell.studies.storage.batches import TRIES, revive
 from fitwell.studies.storage.identity import identity, study_name, versions_needed
 from fitwell.studies.storage.orders import Orders
@@ -233,14 +240,16 @@ def _open_study(url: sa.URL, name: str, task: Task) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     address = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if "sqlite" in address else {}
-    storage = optuna.storages.RDBStorage(address, engine_kwargs=options)
+    storage = together(partial(optuna.storages.RDBStorage, address, engine_kwargs=options))
     ours = identity(task)
     try:
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            load_if_exists=True,
-            direction="maximize" if task.higher_is_better else "minimize",
+        study = together(
+            lambda: optuna.create_study(
+                study_name=name,
+                storage=storage,
+                load_if_exists=True,
+                direction="maximize" if task.higher_is_better else "minimize",
+            )
         )
         held = study.user_attrs.get("fitwell")
         if held is None and not study.get_trials(deepcopy=False):

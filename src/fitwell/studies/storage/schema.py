@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import final
 
 import sqlalchemy as sa
+
+from fitwell.studies.storage.address import together
 
 _OPTUNAS = (
     "studies",
@@ -107,15 +108,7 @@ def own_tables() -> sa.MetaData:
 
 def make_tables(engine: sa.Engine) -> None:
     """Make our tables where they are missing; another process may be doing the same."""
-    for last in (False, False, True):
-        try:
-            own_tables().create_all(engine)
-        except sa.exc.DBAPIError:
-            if last:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    together(lambda: own_tables().create_all(engine))
 
 
 def has_tables(engine: sa.Engine) -> bool:

@@ -123,7 +123,13 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 def divided(x: Tensor, y: Tensor, shares: Sequence[float], kind: Kind) -> Data:
-    """Split digits into training, validation and test rows, stratified, the same every time."""
-    sides = [torch.from_numpy(rows) for rows in split_rows(y.numpy(), shares=shares, seed=0)]
+    """Split digits into training, validation and test rows, stratified, the same every time.
+
+    Shares that sum to less than 1 leave the other rows out.
+    """
+    left_out = 1 - sum(shares)
+    shares = (*shares, left_out) if left_out > 1e-9 else shares
+    rows_of_sides = split_rows(y.numpy(), shares=shares, seed=0)[:3]
+    sides = [torch.from_numpy(rows) for rows in rows_of_sides]
     train, validation, test = (Split(x[rows], y[rows]) for rows in sides)
     return Data(train, validation, test, kind, _CLASSES)

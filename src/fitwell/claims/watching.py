@@ -1,0 +1,41 @@
+"""What a network looks like in its first step, read by fitwell's own probes."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD
+
+from fitwell.records import Quantity, Trace
+from fitwell.watch import watch
+
+
+def first_step(network: nn.Module, x: Tensor, y: Tensor) -> Trace:
+    """Return the trace of one training step that leaves the weights as they are.
+
+    Args:
+        network: Takes the inputs and puts out logits.
+        x: Inputs of one batch.
+        y: Their classes.
+    """
+    optimizer = SGD(network.parameters(), lr=0.0)
+    with watch(network, optimizer, every=1) as watched:
+        cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return watched.trace
+
+
+def of_layers(trace: Trace, quantity: Quantity, role: str = "hidden") -> list[float]:
+    """Return one value a layer of that role, from the input to the output."""
+    layers = sorted(trace.facts.layers, key=lambda layer: layer.order)
+    found = (trace.of(quantity, layer.name) for layer in layers if layer.role == role)
+    return [rows[0].value for rows in found if rows]
+
+
+def straight(values: list[float]) -> tuple[float, float]:
+    """Return the slope a place of log10 of the values, and R² of the straight line."""
+    logs = np.log10(values)
+    places = np.arange(len(logs))
+    slope = float(np.polyfit(places, logs, 1)[0])
+    return slope, float(np.corrcoef(places, logs)[0, 1] ** 2)
