@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from fitwell.records import ArmRecord, CureRecord, StudyRecord, Trace
+from fitwell.records import ArmRecord, CureRecord, Diagnosis, StudyRecord, Trace
 from fitwell.report.charts import (
     Figure,
     contributions_figure,
+    dead_figure,
     gradient_figure,
     learning_figure,
     loss_figure,
+    saturated_figure,
     scores_figure,
 )
 
@@ -22,7 +24,7 @@ def cure_figures(record: CureRecord) -> Figures:
     """Return the figures of a cure."""
     task, proof = record.task, record.proof
     return {
-        **diagnosis_figures(record.trace),
+        **diagnosis_figures(record.trace, record.diagnosis),
         "losses": loss_figure(task, drawn_arms(record)),
         "contributions": contributions_figure(task, record.contributions),
         "scores": scores_figure(task, proof.arms if proof is not None else ()),
@@ -38,9 +40,13 @@ def study_figures(record: StudyRecord) -> Figures:
     }
 
 
-def diagnosis_figures(trace: Trace) -> Figures:
-    """Return the figures of one run under watch."""
-    return {"gradients": gradient_figure(trace)}
+def diagnosis_figures(trace: Trace, diagnosis: Diagnosis) -> Figures:
+    """Return the figures of one run under watch, with what its findings are about outlined."""
+    return {
+        "gradients": gradient_figure(trace, diagnosis),
+        "dead": dead_figure(trace, diagnosis),
+        "saturated": saturated_figure(trace, diagnosis),
+    }
 
 
 def drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:
