@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.browser import made, real
 from torch import nn
 
 import fitwell
@@ -15,7 +16,6 @@ from fitwell.recipe import Recipe
 from fitwell.report.html import cure_page, diagnosis_page, study_page
 from fitwell.studies import InProcess, check, compare
 from fitwell.tasks import Task
-from tests.browser import made, real
 
 
 @cache

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.optim import SGD
 
-import fitwell
-from fitwell.cure import cure
-from fitwell.records import CureRecord, Diagnosis, StudyRecord, Trace
-from fitwell.studies import InProcess, check, compare
 from fitwell.tasks import Data, Split, Task
 
 
