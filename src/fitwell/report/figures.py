@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
-from fitwell.records import ArmRecord, CureRecord, StudyRecord, Trace
+from fitwell.records import ArmRecord, ClaimRecord, CureRecord, StudyRecord, Trace
 from fitwell.report.charts import (
     Figure,
     contributions_figure,
+    evidence_figure,
     gradient_figure,
     learning_figure,
     loss_figure,
+    picture_figure,
     scores_figure,
 )
 
@@ -41,6 +44,21 @@ def study_figures(record: StudyRecord) -> Figures:
 def diagnosis_figures(trace: Trace) -> Figures:
     """Return the figures of one run under watch."""
     return {"gradients": gradient_figure(trace)}
+
+
+def claim_figures(record: ClaimRecord) -> Figures:
+    """Return the figures of a claim: its pictures, then the evidence, one figure a measure."""
+    measures = dict.fromkeys(answer.measure for answer in record.answers)
+    figures = (
+        *map(picture_figure, record.measured.pictures),
+        *(evidence_figure(record, measure) for measure in measures),
+    )
+    return {f"{record.name}-{place}": figure for place, figure in enumerate(figures, start=1)}
+
+
+def claims_figures(records: Iterable[ClaimRecord]) -> Figures:
+    """Return the figures of claims, one after another."""
+    return {key: figure for record in records for key, figure in claim_figures(record).items()}
 
 
 def drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:

@@ -50,6 +50,7 @@ from fitwell.report.wording import (
     study_headline,
     study_sentence,
 )
+from fitwell.words import say
 
 
 def cure_page(record: CureRecord) -> str:
@@ -177,6 +178,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["say"] = say
     environment.filters.update(
         condition=condition_title,
         arrows=lambda text: text.replace(" -> ", " \u2192 "),

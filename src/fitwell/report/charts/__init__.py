@@ -4,6 +4,7 @@ No colour stands here: marks carry named styles and scales use the palette of th
 (``templates/figures.js``), so that a figure follows the light or dark scheme of its reader.
 """
 
+from fitwell.report.charts.claims import evidence_figure, picture_figure
 from fitwell.report.charts.effects import contributions_figure, scores_figure
 from fitwell.report.charts.figure import Data, Figure, Panel
 from fitwell.report.charts.gradients import gradient_figure
@@ -15,8 +16,10 @@ __all__ = [
     "Figure",
     "Panel",
     "contributions_figure",
+    "evidence_figure",
     "gradient_figure",
     "learning_figure",
     "loss_figure",
+    "picture_figure",
     "scores_figure",
 ]
