@@ -12,6 +12,7 @@ import typer
 from fitwell.cli.output import show, writable, write_json, write_text
 from fitwell.cli.progress import TerminalProgress
 from fitwell.errors import Interrupted, OutputError, needs
+from fitwell.words import speaking
 
 if TYPE_CHECKING:
     from fitwell.records import ClaimRecord
@@ -33,6 +34,9 @@ def learn(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Measure anew what was measured before.")
     ] = False,
+    lang: Annotated[
+        str, typer.Option("--lang", metavar="LANGUAGE", help="Language of page and story: en, ko.")
+    ] = "en",
     json: Annotated[
         Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
     ] = None,
@@ -53,8 +57,10 @@ def learn(
         page_written,
     )
 
+    with speaking(lang):
+        listed = claims_list((claim.number, claim.name, claim.title) for claim in asked)
     if known:
-        show(claims_list((claim.number, claim.name, claim.title) for claim in asked))
+        show(listed)
         return
     needs("altair", "vl_convert", "latex2mathml", "joblib", "mlxtend", "sklearn")
     _folder(out)
@@ -77,11 +83,13 @@ def learn(
     command = shlex.join(["fitwell", "learn", *(claims or ())])
     about = About(command, versions(), date.today().isoformat())
     data = claims_to_dict(records)
-    write_text(out / PAGE, claims_page(records, about))
-    write_text(out / TABLE, claims_markdown(records, about))
+    with speaking(lang):
+        write_text(out / PAGE, claims_page(records, about))
+        write_text(out / TABLE, claims_markdown(records, about))
+        story = (claims_story(records), page_written(str(out / PAGE)))
     write_json(out / RESULT, data)
-    show(claims_story(records))
-    show(page_written(str(out / PAGE)))
+    for part in story:
+        show(part)
     write_json(json, data)
 
 
