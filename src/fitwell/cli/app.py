@@ -18,6 +18,7 @@ import typer
 
 from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
+from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
 from fitwell.cli.output import show, writable, write_json, write_text
 from fitwell.cli.patching import patch
@@ -278,6 +279,7 @@ def tasks(json: Json = None) -> None:
     write_json(json, {"schema": 1, "tasks": known})
 
 
+app.command()(learn)
 app.command()(patch)
 app.command()(calibrate)
 app.command()(worker)

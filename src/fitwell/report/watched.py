@@ -10,8 +10,9 @@ from rich.text import Text
 
 from fitwell.records import WatchedModel, WatchedProgram
 from fitwell.records.watched import NOTHING_SEEN
-from fitwell.report.numbers import count, printable
+from fitwell.report.numbers import printable
 from fitwell.report.tables import diagnosis_table
+from fitwell.words import say, say_many, told
 
 _NAMED = 3
 """So many networks of a group are named; of more, the first and the number."""
@@ -26,9 +27,10 @@ def watched_story(program: WatchedProgram) -> RenderableType:
     Args:
         program: The program with its networks.
     """
-    head = Text.assemble("\n", (f"fitwell watched {printable(program.name)}", "bold"))
+    title = say("fitwell watched {program}", program=printable(program.name))
+    head = Text.assemble("\n", (title, "bold"))
     if not program.models:
-        return Group(head, Text(NOTHING_SEEN))
+        return Group(head, Text(told(NOTHING_SEEN)))
     parts: list[RenderableType] = [head]
     for group in program.groups():
         parts += [_heading(group), *_found(group[0]), Text()]
@@ -41,7 +43,10 @@ def _found(model: WatchedModel) -> list[RenderableType]:
     number = len(diagnosis.unjudged)
     if model.steps or number <= _LISTED:
         return [diagnosis_table(diagnosis)]
-    line = f"Not judged: {number} other conditions, as no step was made (--json lists them)."
+    line = say(
+        "Not judged: {number} other conditions, as no step was made (--json lists them).",
+        number=number,
+    )
     return [diagnosis_table(replace(diagnosis, unjudged=())), Text(line, style="dim")]
 
 
@@ -49,10 +54,22 @@ def _heading(group: Sequence[WatchedModel]) -> RenderableType:
     first = group[0]
     names = [printable(model.name) for model in group]
     if len(names) > _NAMED:
-        names = [names[0], f"{count(len(names) - 1, 'network')} like it"]
+        like = say_many("{number} network like it", "{number} networks like it", len(names) - 1)
+        names = [names[0], like]
     steps = sorted({model.steps for model in group})
-    made = f"{steps[0]:,} to {steps[-1]:,} steps" if len(steps) > 1 else count(steps[0], "step")
-    about = f"{printable(first.kind)}, {count(first.parameters, 'parameter')}; {made} of "
+    made = (
+        say("{low} to {high} steps", low=f"{steps[0]:,}", high=f"{steps[-1]:,}")
+        if len(steps) > 1
+        else say_many("{number} step", "{number} steps", steps[0])
+    )
+    about = say_many(
+        "{kind}, {number} parameter; {steps} of {optimizer}",
+        "{kind}, {number} parameters; {steps} of {optimizer}",
+        first.parameters,
+        kind=printable(first.kind),
+        steps=made,
+        optimizer=printable(first.optimizer),
+    )
     line = Text.assemble((", ".join(names), "bold"))
-    line.append(f"  {about}{printable(first.optimizer)}", style="dim")
+    line.append(f"  {about}", style="dim")
     return line
