@@ -78,7 +78,7 @@ def chromium(browser: str, driver: str) -> Iterator[Chromium]:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         started = webdriver.Chrome(options, Service(driver))
         try:
-            yield Chromium(started, Path(profile) / "downloads")
+            yield Chromium(started)
         finally:
             started.quit()
 
@@ -89,18 +89,14 @@ class Chromium:
 
     Args:
         driver: What drives it.
-        downloads: Where it saves files.
     """
 
-    def __init__(self, driver: webdriver.Chrome, downloads: Path) -> None:
+    def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
-        self.downloads = downloads
-        downloads.mkdir(parents=True, exist_ok=True)
         self.command("Network.enable")
         nothing = {"latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
         self.command("Network.emulateNetworkConditions", offline=True, **nothing)
         self.command("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-        self.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
 
     def command(self, name: str, **arguments: Any) -> Any:
         """Send a command of the DevTools protocol."""
@@ -109,6 +105,10 @@ class Chromium:
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and hand back what it returns."""
         return self.driver.execute_script(script, *arguments)
+
+    def save_into(self, folder: Path) -> None:
+        """Save what a page hands out in a folder from now on."""
+        self.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def open(
         self, page: Path, *, width: int = 1440, height: int = 900, scheme: Scheme = "light"

@@ -202,26 +202,24 @@ def not_helped() -> CureRecord:
 
 
 def diverged() -> CureRecord:
-    """Return a cure whose untreated runs ended in numbers that are none."""
+    """Return a cure whose untreated runs end in numbers that are none: they count as chance."""
     found = cured()
     assert found.proof is not None
     untreated, treated = found.proof.arms
     lost = Curves((2.3, 1e9, math.inf, math.nan), (2.3, 1e12, math.nan, math.nan))
     runs = tuple(
-        replace(run, diverged=True, curves=lost, test=Score(math.nan, math.inf), epochs=4)
+        replace(run, diverged=True, curves=lost, test=Score(0.1, 2.3), epochs=4)
         for run in untreated.runs
     )
     rows = [
         replace(row, value=math.nan) if row.step > 300 and row.module else row
         for row in found.trace
     ]
-    nothing = Effect(math.nan, math.nan, math.nan, 1.0, 8)
-    arms = (
-        replace(untreated, runs=runs),
-        replace(treated, verdict=Verdict(treated.name, "no evidence", nothing, nothing, 1.0)),
-    )
+    effect = Effect(0.76, 0.755, 0.765, 1e-9, 8)
+    verdict = Verdict(treated.name, "helps", effect, Effect(1.9, 1.8, 2.0, 1e-9, 8), 1e-9)
+    arms = (replace(untreated, runs=runs), replace(treated, verdict=verdict))
     return replace(
-        found, recipe=(), trace=Trace(rows, found.trace.facts), baseline=runs,
+        found, trace=Trace(rows, found.trace.facts), baseline=runs,
         proof=replace(found.proof, arms=arms),
     )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,3 +167,31 @@ def test_it_prints_in_its_order(opened: Opened) -> None:
         wanted = letters(text)[:60]
         assert wanted in printed[place:], text
         place = printed.index(wanted, place) + len(wanted)
+
+
+def test_a_button_saves_what_a_figure_draws(opened: Opened, tmp_path: Path) -> None:
+    browser = opened.browser
+    browser.save_into(tmp_path)
+    for place in range(browser.run("return document.querySelectorAll('button.csv').length")):
+        button = "document.querySelectorAll('button.csv')[arguments[0]]"
+        specs = browser.run(
+            f"return [...{button}.closest('figure').querySelectorAll('.chart[data-spec]')]"
+            ".map((chart) => document.getElementById(chart.dataset.spec).textContent)",
+            place,
+        )
+        browser.run(f"{button}.click()", place)
+        WebDriverWait(browser.driver, 10, 0.05).until(lambda _: list(tmp_path.glob("*.csv")))
+        (saved,) = tmp_path.glob("*.csv")
+        with saved.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        drawn = [
+            row
+            for spec in map(json.loads, specs)
+            for row in csv.DictReader(io.StringIO(spec["datasets"]["drawn"]))
+        ]
+        assert len(drawn) > 0
+        assert [
+            {name: row[name] for name in known} for row, known in zip(rows, drawn, strict=True)
+        ] == drawn
+        assert len(rows) == len(drawn)
+        saved.unlink()

@@ -18,9 +18,11 @@
   const draw = async () => {
     drawn.forEach((result) => result.finalize());
     drawn = [];
-    const config = { ...painted(LOOK), ...fitted };
+    const look = { ...painted(LOOK), ...fitted };
     for (const chart of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
+      const gradientLength = Math.min(200, chart.clientWidth / 2);
+      const config = { ...look, legend: { ...look.legend, gradientLength } };
       drawn.push(await vegaEmbed(chart, spec, { config, actions: false, renderer: "svg" }));
     }
   };
@@ -54,6 +56,8 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
 
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  for (const change of ["(prefers-color-scheme: dark)", "(max-width: 34rem)"]) {
+    window.matchMedia(change).addEventListener("change", draw);
+  }
   draw();
 })();
