@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.records import CureRecord, Diagnosis, StudyRecord, TaskRecord, Trace
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.network_lines import NetworkLines
-from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
-from fitwell.report.series import Point, band, best_trials
+from fitwell.report.numbers import count, duration, mean, printable, score, scores_on_test
+from fitwell.report.series import best_trials
+from fitwell.report.sparklines import Sparks, gradient_sparks, run_sparks, trace_sparks
 from fitwell.report.tables import (
     arms_table,
     contributions_table,
     diagnosis_table,
-    sparkline,
     trials_table,
 )
 from fitwell.report.wording import (
@@ -40,7 +40,8 @@ def cure_story(record: CureRecord) -> RenderableType:
     """Tell a cure step by step, from the untreated network to the verdict."""
     steps: list[RenderableType] = [task_line(record.task)]
     steps.append(_step(1, "Train as it is", _baseline(record)))
-    steps.append(_step(2, "Diagnose", diagnosis_table(record.diagnosis)))
+    found = Group(diagnosis_table(record.diagnosis), Sparks(tuple(gradient_sparks(record.trace))))
+    steps.append(_step(2, "Diagnose", found))
     steps.append(_step(3, "Search on validation data", _search(record)))
     steps.append(_step(4, "Prove on test data", _proof(record)))
     closing = Text(f"{count(record.runs, 'run')} in {duration(record.seconds)}", style="dim")
@@ -67,16 +68,18 @@ def study_story(study: StudyRecord) -> RenderableType:
 
 
 def diagnosis_story(
-    task: TaskRecord, diagnosis: Diagnosis, *, network: bool = False
+    task: TaskRecord, diagnosis: Diagnosis, trace: Trace, *, network: bool = False
 ) -> RenderableType:
     """Tell what was found in one run, and what was done to the data before it.
 
     Args:
         task: What was trained.
         diagnosis: What was found.
+        trace: What it was judged on.
         network: Whether the network is drawn before.
     """
-    parts = [task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes)]
+    drawn = Sparks(tuple(trace_sparks(trace)))
+    parts = [task_line(task), Text(), diagnosis_table(diagnosis), drawn, *_notes(task.notes)]
     if network and task.anatomy is not None:
         parts[1:1] = [Text(), NetworkLines(task.anatomy)]
     return Group(*parts)
@@ -99,7 +102,10 @@ def verdict_lines(headline: Headline) -> RenderableType:
 
 def files_written(folder: str) -> RenderableType:
     """Return where the results are."""
-    return Text(f"\nWritten to {printable(folder)}: report.html tells it with figures.")
+    return Text(
+        f"\nWritten to {printable(folder)}: report.html tells it with figures, report.md "
+        "for a pull request."
+    )
 
 
 def _step(number: int, title: str, body: RenderableType) -> RenderableType:
@@ -110,32 +116,17 @@ def _step(number: int, title: str, body: RenderableType) -> RenderableType:
 def _baseline(record: CureRecord) -> RenderableType:
     scores = scores_on_test(record.baseline)
     name = metric_title(record.task.metric)
-    lines = [
+    lines: list[RenderableType] = [
         Text(
             f"{name} on test {score(mean(scores), record.task.metric)}, "
             f"mean of {count(len(scores), 'seed')}"
         )
     ]
-    lines.extend(_curve_lines(record.baseline))
+    lines.append(Sparks(tuple(run_sparks(record.baseline))))
+    diverged = sum(run.diverged for run in record.baseline)
+    if diverged:
+        lines.append(Text(f"{diverged} of {count(len(record.baseline), 'run')} diverged", "red"))
     return Group(*lines)
-
-
-def _curve_lines(runs: Sequence[RunRecord]) -> list[Text]:
-    drawn = band(runs)
-    curves = (("training loss  ", drawn.train), ("validation loss", drawn.validation))
-    lines = [_curve_line(name, points) for name, points in curves if len(points) > 1]
-    if drawn.diverged:
-        lines.append(Text(f"{drawn.diverged} of {count(drawn.runs, 'run')} diverged", style="red"))
-    return lines
-
-
-def _curve_line(name: str, points: Sequence[Point]) -> Text:
-    means = [point.mean for point in points]
-    best = min(points, key=lambda point: point.mean)
-    text = f"{name}  {sparkline(means)}  {quantity(means[0])} to {quantity(means[-1])}"
-    if best != points[-1]:
-        text += f", lowest {quantity(best.mean)} (epoch {best.epoch})"
-    return Text(text)
 
 
 def _search(record: CureRecord) -> RenderableType:
