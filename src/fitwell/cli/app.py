@@ -18,6 +18,7 @@ import typer
 
 from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
+from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
 from fitwell.cli.options import Figures, Json, Page, Quiet
 from fitwell.cli.output import (
@@ -223,8 +224,10 @@ def check(
         show(diagnosis_story(about, diagnosis, trace, network=network))
     write_json(json, diagnosis.to_dict())
     if report is not None:
-        told = {"notes": about.notes, "anatomy": about.anatomy}
-        write_text(report, diagnosis_report(diagnosis, trace, about.name, report, **told))
+        text = diagnosis_report(
+            diagnosis, trace, about.name, report, notes=about.notes, anatomy=about.anatomy
+        )
+        write_text(report, text)
     if figures is not None:
         write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
     if fail_on.fails(diagnosis.worst()):
@@ -315,6 +318,7 @@ def tasks(json: Json = None, quiet: Quiet = False) -> None:
     write_json(json, {"schema": 1, "tasks": known})
 
 
+app.command()(learn)
 app.command()(patch)
 app.command()(calibrate)
 app.command()(worker)

@@ -9,6 +9,7 @@ from typing import Any, final
 from fitwell.records.diagnosis import Diagnosis, worst_of
 from fitwell.records.findings import Finding, Severity
 from fitwell.records.trace import Trace
+from fitwell.words import say
 
 
 @final
@@ -130,7 +131,7 @@ class WatchedProgram:
         }
 
 
-NOTHING_SEEN = "No network was seen to train: no optimizer made a step."
+NOTHING_SEEN = say("No network was seen to train: no optimizer made a step.")
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

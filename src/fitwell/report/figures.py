@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from fitwell.records import (
     Anatomy,
     ArmRecord,
+    ClaimRecord,
     CureRecord,
     Diagnosis,
     StudyRecord,
@@ -17,9 +19,11 @@ from fitwell.report.charts import (
     Figure,
     contributions_figure,
     dead_figure,
+    evidence_figure,
     gradient_figure,
     learning_figure,
     loss_figure,
+    picture_figure,
     saturated_figure,
     scores_figure,
 )
@@ -79,6 +83,21 @@ def cure_drawings(record: CureRecord) -> Drawings:
 def diagnosis_drawings(diagnosis: Diagnosis, trace: Trace, anatomy: Anatomy | None) -> Drawings:
     """Return the figures of one run under watch with the network, where it is known."""
     return {"network": network_figure(anatomy, diagnosis), **diagnosis_figures(trace, diagnosis)}
+
+
+def claim_figures(record: ClaimRecord) -> Figures:
+    """Return the figures of a claim: its pictures, then the evidence, one figure a measure."""
+    measures = dict.fromkeys(answer.measure for answer in record.answers)
+    figures = (
+        *map(picture_figure, record.measured.pictures),
+        *(evidence_figure(record, measure) for measure in measures),
+    )
+    return {f"{record.name}-{place}": figure for place, figure in enumerate(figures, start=1)}
+
+
+def claims_figures(records: Iterable[ClaimRecord]) -> Figures:
+    """Return the figures of claims, one after another."""
+    return {key: figure for record in records for key, figure in claim_figures(record).items()}
 
 
 def drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:

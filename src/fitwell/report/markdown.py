@@ -21,13 +21,15 @@ from fitwell.records import (
     chain_text,
     worst_of,
 )
-from fitwell.report.conditions import condition_title, unexplained
+from fitwell.report.conditions import condition_title, severity_word, unexplained
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.github import block, bullets, code, folded, joined, prose, table
+from fitwell.report.measures import evidence_title
 from fitwell.report.numbers import change, duration, interval, mean, p_value, quantity, score
 from fitwell.report.series import best_trials
 from fitwell.report.wording import (
     Headline,
+    arm_title,
     averaged_sentence,
     cure_headline,
     curve_sentences,
@@ -36,6 +38,7 @@ from fitwell.report.wording import (
     metric_title,
     network_facts,
     network_names,
+    outcome_word,
     remedy_label,
     remedy_sentence,
     rows_text,
@@ -90,7 +93,7 @@ def _cure_parts(record: CureRecord) -> list[str]:
 def _study_parts(record: StudyRecord) -> list[str]:
     task = record.task
     recipes = [
-        f"{prose(arm.name)}: {_recipe(arm.recipe)}"
+        f"{prose(arm_title(arm.name))}: {_recipe(arm.recipe)}"
         for arm in record.arms
         if arm.verdict is not None
     ]
@@ -160,14 +163,14 @@ def arms_rows(record: StudyRecord) -> list[tuple[str, ...]]:
     """Return one row an arm: name, mean on test, effect, interval, p and outcome."""
     task, rows = record.task, []
     for arm in record.arms:
-        row = [prose(arm.name), score(mean(arm.per_seed), task.metric)]
+        row = [prose(arm_title(arm.name)), score(mean(arm.per_seed), task.metric)]
         if arm.verdict is not None:
             effect = arm.verdict.effect
             row += [
                 change(effect.mean, task.metric),
                 interval(effect, task.metric),
                 p_value(arm.verdict.adjusted_p),
-                f"**{told(arm.verdict.outcome)}**",
+                f"**{outcome_word(arm.verdict.outcome)}**",
             ]
         diverged = sum(run.diverged for run in arm.runs)
         rows.append((*row, *[""] * (6 - len(row)), f"{diverged} / {len(arm.runs)}"))
@@ -189,12 +192,12 @@ def _verdict(headline: Headline) -> str:
 def _finding_row(finding: Finding, root: bool) -> tuple[str, ...]:
     title = prose(condition_title(finding.condition))
     evidence = "; ".join(
-        f"{name.replace('_', ' ')} {quantity(float(value))}"
+        f"{evidence_title(name)} {quantity(float(value))}"
         for name, value in finding.evidence.items()
     )
     return (
         f"**{title}**" if root else f"↳ {title}",
-        prose(told(finding.severity)),
+        prose(severity_word(finding.severity)),
         prose(finding.place),
         prose(evidence),
         ", ".join(code(remedy_label(spec)) for spec in finding.remedies),
@@ -203,7 +206,9 @@ def _finding_row(finding: Finding, root: bool) -> tuple[str, ...]:
 
 def _story(chain: Chain) -> str:
     root = chain[0]
-    sentences = [f"**{prose(condition_title(root.condition))}** ({prose(told(worst_of(chain)))})"]
+    sentences = [
+        f"**{prose(condition_title(root.condition))}** ({prose(severity_word(worst_of(chain)))})"
+    ]
     if len(chain) > 1:
         sentences.append(f"*{prose(chain_text(chain).replace(' -> ', ' → '))}.*")
     sentences += [prose(told(finding.explanation)) for finding in chain]
@@ -250,9 +255,9 @@ def _recipe_parts(record: CureRecord) -> list[str]:
     for spec in record.recipe:
         effect = adds.get(spec)
         metric = record.task.metric
-        span = interval(effect, metric).removesuffix(" points") if effect else ""
+        span = interval(effect, metric, unit=False) if effect else ""
         said = f"{change(effect.mean, metric)} [{span}]" if effect else ""
-        rows.append((code(remedy_label(spec)), prose(told(remedy_sentence(spec))), prose(said)))
+        rows.append((code(remedy_label(spec)), prose(remedy_sentence(spec)), prose(said)))
     parts.append(table((say("remedy"), say("what it does"), say("adds on validation")), rows))
     if record.proof is not None:
         rate = f"{record.proof.arms[-1].rate:g}"

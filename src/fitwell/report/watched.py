@@ -14,6 +14,7 @@ from fitwell.report.numbers import printable
 from fitwell.report.sparklines import Sparks, trace_sparks
 from fitwell.report.tables import diagnosis_table
 from fitwell.report.wording import network_facts, network_names
+from fitwell.words import say, told
 
 _LISTED = 3
 """So many sentences on what was not judged are listed of a network that made no step; of more,
@@ -26,9 +27,10 @@ def watched_story(program: WatchedProgram) -> RenderableType:
     Args:
         program: The program with its networks.
     """
-    head = Text.assemble("\n", (f"fitwell watched {printable(program.name)}", "bold"))
+    title = say("fitwell watched {program}", program=printable(program.name))
+    head = Text.assemble("\n", (title, "bold"))
     if not program.models:
-        return Group(head, Text(NOTHING_SEEN))
+        return Group(head, Text(told(NOTHING_SEEN)))
     parts: list[RenderableType] = [head]
     for group in program.groups():
         parts += [_heading(group), *_found(group[0]), Text()]
@@ -41,7 +43,10 @@ def _found(model: WatchedModel) -> list[RenderableType]:
     number = len(diagnosis.unjudged)
     if model.steps or number <= _LISTED:
         return [diagnosis_table(diagnosis), Sparks(tuple(trace_sparks(model.trace)))]
-    line = f"Not judged: {number} other conditions, as no step was made (--json lists them)."
+    line = say(
+        "Not judged: {number} other conditions, as no step was made (--json lists them).",
+        number=number,
+    )
     return [diagnosis_table(replace(diagnosis, unjudged=())), Text(line, style="dim")]
 
 
