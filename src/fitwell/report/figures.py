@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from fitwell.records import ArmRecord, ClaimRecord, CureRecord, Diagnosis, StudyRecord, Trace
+from fitwell.records import (
+    Anatomy,
+    ArmRecord,
+    ClaimRecord,
+    CureRecord,
+    Diagnosis,
+    StudyRecord,
+    Trace,
+    WatchedProgram,
+)
 from fitwell.report.charts import (
     Figure,
     contributions_figure,
@@ -18,9 +27,13 @@ from fitwell.report.charts import (
     saturated_figure,
     scores_figure,
 )
+from fitwell.report.network_svg import NetworkFigure, network_figure
 
 Figures: TypeAlias = dict[str, Figure | None]
 """Figures in the order of their page; None where there is nothing to draw."""
+
+Drawings: TypeAlias = dict[str, Figure | NetworkFigure | None]
+"""Figures and the network, for files."""
 
 
 def cure_figures(record: CureRecord) -> Figures:
@@ -50,6 +63,26 @@ def diagnosis_figures(trace: Trace, diagnosis: Diagnosis) -> Figures:
         "dead": dead_figure(trace, diagnosis),
         "saturated": saturated_figure(trace, diagnosis),
     }
+
+
+def watched_figures(program: WatchedProgram) -> Figures:
+    """Return the figures of every network that a program trained, of those that ail alike once."""
+    return {
+        f"{group[0].name}-{name}": figure
+        for group in program.groups()
+        for name, figure in diagnosis_figures(group[0].trace, group[0].diagnosis).items()
+    }
+
+
+def cure_drawings(record: CureRecord) -> Drawings:
+    """Return the figures of a cure with the network."""
+    network = network_figure(record.task.anatomy, record.diagnosis)
+    return {"network": network, **cure_figures(record)}
+
+
+def diagnosis_drawings(diagnosis: Diagnosis, trace: Trace, anatomy: Anatomy | None) -> Drawings:
+    """Return the figures of one run under watch with the network, where it is known."""
+    return {"network": network_figure(anatomy, diagnosis), **diagnosis_figures(trace, diagnosis)}
 
 
 def claim_figures(record: ClaimRecord) -> Figures:
