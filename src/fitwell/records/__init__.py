@@ -72,6 +72,7 @@ from fitwell.records.results import (
 from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
 from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
+from fitwell.records.weights import ArmWeights, LayerWeights
 
 __all__ = [
     "CONDITIONS",
@@ -82,6 +83,7 @@ __all__ = [
     "Anatomy",
     "Answer",
     "ArmRecord",
+    "ArmWeights",
     "Arrows",
     "Augmented",
     "Averaged",
@@ -112,6 +114,7 @@ __all__ = [
     "InsertAfter",
     "InsertBefore",
     "LayerFact",
+    "LayerWeights",
     "LearningCurve",
     "LevelOutputs",
     "Lines",

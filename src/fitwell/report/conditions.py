@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fitwell.records import Finding
+from fitwell.records import CONDITIONS, Finding
+from fitwell.words import told
 
 CONDITION_TITLES = {
     "loss_output_mismatch": "Loss and output do not fit",
@@ -56,3 +57,9 @@ def unexplained(chain: Sequence[Finding]) -> str:
     return (
         "" if cause is None else f"explained by {condition_title(cause.condition).lower()}, muted"
     )
+
+
+def unjudged_sentence(text: str) -> str:
+    """Return why a condition could not be judged, with its title in front instead of its slug."""
+    slug, colon, why = told(text).partition(":")
+    return f"{condition_title(slug)}{colon}{why}" if slug in CONDITIONS else told(text)
