@@ -17,6 +17,7 @@ from fitwell.records import (
     StudyRecord,
     TaskRecord,
     Trace,
+    WatchedProgram,
     chain_text,
     some_of,
     worst_of,
@@ -50,11 +51,14 @@ from fitwell.report.wording import (
     diagnosis_headline,
     loss_sentence,
     metric_title,
+    network_facts,
+    network_names,
     recipe_label,
     remedy_label,
     remedy_sentence,
     study_headline,
     study_sentence,
+    watched_headline,
 )
 from fitwell.words import say, say_many, speaking, spoken, told
 
@@ -130,6 +134,36 @@ def diagnosis_page(
             notes=notes,
             command=command,
             again=again_lines(fingerprint=fingerprint),
+        )
+
+
+def watched_page(program: WatchedProgram, *, lang: str = "en") -> str:
+    """Return what was found in every network that a program trained as one HTML file.
+
+    Args:
+        program: The program with its networks.
+        lang: Language to write it in.
+
+    Raises:
+        BadInput: If the language is not known.
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    with speaking(lang):
+        return page(
+            "watched.html.j2",
+            kind=say("watched program"),
+            title=program.name,
+            headline=watched_headline(program),
+            networks=[
+                {
+                    "name": network_names(group),
+                    "facts": network_facts(group),
+                    "diagnosis": group[0].diagnosis,
+                    "figures": diagnosis_figures(group[0].trace, group[0].diagnosis),
+                    "quiet": nothing_silent(group[0].trace),
+                }
+                for group in program.groups()
+            ],
         )
 
 

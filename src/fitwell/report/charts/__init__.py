@@ -4,6 +4,7 @@ No colour stands here: marks carry named styles and scales use the palette of th
 (``templates/figures.js``), so that a figure follows the light or dark scheme of its reader.
 """
 
+from fitwell.report.charts.claims import evidence_figure, picture_figure
 from fitwell.report.charts.course import course_figure
 from fitwell.report.charts.effects import contributions_figure, scores_figure
 from fitwell.report.charts.figure import Data, Figure, Panel
@@ -21,10 +22,12 @@ __all__ = [
     "contributions_figure",
     "course_figure",
     "dead_figure",
+    "evidence_figure",
     "gradient_figure",
     "learning_figure",
     "loss_figure",
     "nothing_silent",
+    "picture_figure",
     "saturated_figure",
     "scores_figure",
     "update_figure",
