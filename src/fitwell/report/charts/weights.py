@@ -82,14 +82,14 @@ def _panel(weights: ArmWeights, most: int) -> Spec:
     zeros = base.transform_filter("datum.what !== 'bin' && datum.weights > 0")
     return sized(
         alt.layer(
-            bins.mark_rect(style="count").encode(
+            bins.mark_rect(style="bin").encode(
                 x=x,
                 x2="high:Q",
                 y=y,
                 y2=alt.value("height"),
                 tooltip=tips(alt, "low", "high", "weights"),
             ),
-            zeros.mark_bar(style="zeros", width=9).encode(
+            zeros.mark_bar(style="exact", width=9).encode(
                 x=x, y=y, tooltip=tips(alt, "what", "weights")
             ),
         ),
