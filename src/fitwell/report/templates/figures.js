@@ -14,16 +14,23 @@
 
   const fitted = { background: null, autosize: { type: "fit-x", contains: "padding" } };
 
-  let drawn = [];
+  let drawn = [], round = 0;
   const draw = async () => {
+    const mine = ++round;
     drawn.forEach((result) => result.finalize());
     drawn = [];
     const look = { ...painted(LOOK), ...fitted };
+    let shown = performance.now();
     for (const chart of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
       const gradientLength = Math.min(200, chart.clientWidth / 2);
       const config = { ...look, legend: { ...look.legend, gradientLength } };
       drawn.push(await vegaEmbed(chart, spec, { config, actions: false, renderer: "svg" }));
+      if (performance.now() - shown > 80) {  // lets the browser show what is drawn, and scroll
+        await new Promise((next) => setTimeout(next));
+        shown = performance.now();
+        if (mine !== round) return;
+      }
     }
   };
 
@@ -34,7 +41,7 @@
     const charts = [...figure.querySelectorAll(".chart[data-spec]")];
     const panels = charts.map((chart) => {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
-      const rows = vega.read(spec.datasets.drawn, { type: "csv" });
+      const rows = vegaEmbed.vega.read(spec.datasets.drawn, { type: "csv" });
       return charts.length < 2
         ? rows
         : rows.map((row) => ({ panel: chart.getAttribute("aria-label"), ...row }));
