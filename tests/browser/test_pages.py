@@ -180,7 +180,9 @@ def test_a_button_saves_what_a_figure_draws(opened: Opened, tmp_path: Path) -> N
             place,
         )
         browser.run(f"{button}.click()", place)
-        WebDriverWait(browser.driver, 10, 0.05).until(lambda _: list(tmp_path.glob("*.csv")))
+        WebDriverWait(browser.driver, 10, 0.05).until(
+            lambda _: any(file.stat().st_size for file in tmp_path.glob("*.csv"))
+        )
         (saved,) = tmp_path.glob("*.csv")
         with saved.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

@@ -36,12 +36,22 @@
 
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
+  const read = (table) => {
+    const lines = [[]];
+    for (const [, inner, plain, end] of table.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)/gy)) {
+      lines.at(-1).push(inner?.replaceAll('""', '"') ?? plain);
+      if (end === "\n") lines.push([]);
+    }
+    const [names, ...rows] = lines.slice(0, -1);
+    return rows.map((row) => Object.fromEntries(names.map((name, place) => [name, row[place]])));
+  };
+
   // The panels of a figure as one table: they may have other columns, so each row names its panel.
   const tableOf = (figure) => {
     const charts = [...figure.querySelectorAll(".chart[data-spec]")];
     const panels = charts.map((chart) => {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
-      const rows = vegaEmbed.vega.read(spec.datasets.drawn, { type: "csv" });
+      const rows = read(spec.datasets.drawn);
       return charts.length < 2
         ? rows
         : rows.map((row) => ({ panel: chart.getAttribute("aria-label"), ...row }));
