@@ -34,8 +34,8 @@ class GhostBatchNorm(nn.BatchNorm1d):
         whole = super().forward(x)
         if not self.training:
             return whole
-        groups = len(x) // self.rows
-        wide = x.reshape(self.rows, groups * self.num_features)  # a group is a column of rows
+        groups = max(1, len(x) // self.rows)
+        wide = x.reshape(len(x) // groups, -1)  # (rows that share a statistic, groups x units)
         scale, offset = self.weight.repeat(groups), self.bias.repeat(groups)
         return F.batch_norm(wide, None, None, scale, offset, True, 0.0, self.eps).reshape(x.shape)
 
@@ -52,7 +52,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     """Train with the same batches of 125 rows; only how many share a statistic differs."""
     runs = {
         arm: trained(
-            mnist_task(partial(network, rows), epochs=40, batch_size=125, pooled=True), seeds
+            mnist_task(partial(network, rows), epochs=80, batch_size=125, pooled=True), seeds
         )
         for rows, arm in ARMS.items()
     }

@@ -34,7 +34,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
                 epochs=12,
                 optimizer=partial(SGD, lr=0.05),
                 batch_size=size,
-                shares=(0.3, 0.2, 0.5),
+                shares=(0.334, 0.2, 0.466),
             )
             found[arm, size] = test_accuracies(trained(task, seeds, recipe))
             rows.append(point(arm, size, found[arm, size]))
