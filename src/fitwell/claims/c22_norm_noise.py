@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import AdamW
 
 from fitwell.claims.claim import Claim, Smaller
 from fitwell.claims.courses import courses, loss_gap
@@ -43,8 +44,8 @@ class GhostBatchNorm(nn.BatchNorm1d):
 def network(rows: int) -> nn.Sequential:
     """Return two hidden layers with batch norm over so many rows at a time."""
     return nn.Sequential(
-        *(nn.Flatten(), nn.Linear(196, 128), GhostBatchNorm(128, rows), nn.ReLU()),
-        *(nn.Linear(128, 128), GhostBatchNorm(128, rows), nn.ReLU(), nn.Linear(128, 10)),
+        *(nn.Flatten(), nn.Linear(196, 64), GhostBatchNorm(64, rows), nn.ReLU()),
+        *(nn.Linear(64, 64), GhostBatchNorm(64, rows), nn.ReLU(), nn.Linear(64, 10)),
     )
 
 
@@ -52,7 +53,14 @@ def experiment(seeds: Sequence[int]) -> Measured:
     """Train with the same batches of 125 rows; only how many share a statistic differs."""
     runs = {
         arm: trained(
-            mnist_task(partial(network, rows), epochs=80, batch_size=125, pooled=True), seeds
+            mnist_task(
+                partial(network, rows),
+                epochs=30,
+                batch_size=125,
+                pooled=True,
+                optimizer=partial(AdamW, lr=3e-3),
+            ),
+            seeds,
         )
         for rows, arm in ARMS.items()
     }

@@ -31,7 +31,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
         for size in sizes:
             task = digits_task(
                 partial(mlp, (64, 32, 32, 32, 10)),
-                epochs=12,
+                epochs=10,
                 optimizer=partial(SGD, lr=0.05),
                 batch_size=size,
                 shares=(0.334, 0.2, 0.466),
