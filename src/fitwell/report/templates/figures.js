@@ -19,11 +19,45 @@
     drawn.forEach((result) => result.finalize());
     drawn = [];
     const config = { ...painted(LOOK), ...fitted };
+    let shown = performance.now();
     for (const chart of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
       drawn.push(await vegaEmbed(chart, spec, { config, actions: false, renderer: "svg" }));
+      if (performance.now() - shown > 80) {  // lets the browser show what is drawn, and scroll
+        await new Promise((next) => setTimeout(next));
+        shown = performance.now();
+      }
     }
   };
+
+  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+  // The panels of a figure as one table: they may have other columns, so each row names its panel.
+  const tableOf = (figure) => {
+    const charts = [...figure.querySelectorAll(".chart[data-spec]")];
+    const panels = charts.map((chart) => {
+      const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
+      const rows = vega.read(spec.datasets.drawn, { type: "csv" });
+      return charts.length < 2
+        ? rows
+        : rows.map((row) => ({ panel: chart.getAttribute("aria-label"), ...row }));
+    });
+    const rows = panels.flat();
+    const columns = [...new Set(rows.flatMap(Object.keys))];
+    const lines = rows.map((row) => columns.map((name) => quoted(row[name] ?? "")).join(","));
+    return [columns.map(quoted).join(","), ...lines, ""].join("\n");
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.csv");
+    if (!button) return;
+    const link = document.createElement("a");
+    const table = new Blob([tableOf(button.closest("figure"))], { type: "text/csv" });
+    link.href = URL.createObjectURL(table);
+    link.download = `${button.dataset.name.replace(/[^\p{L}\p{N}]+/gu, "-").toLowerCase()}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
 
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
