@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Close, Larger
+from fitwell.claims.norms import table_of
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import trained
-from fitwell.records import Heat, Measured
+from fitwell.recipe import Recipe
+from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -42,9 +42,9 @@ def experiment(seeds: Sequence[int]) -> Measured:
             for place, measure in enumerate((MEAN, DEVIATION, OTHERS))
         },
         (
-            _heat(say("Batch norm: each column has mean 0 and deviation 1"), by_columns, "columns"),
-            _heat(say("Layer norm: each row has mean 0 and deviation 1"), by_rows, "rows"),
-            _heat(say("Before: what three units make of four digits"), table, ""),
+            table_of(say("Batch norm: each column has mean 0, deviation 1"), by_columns, "columns"),
+            table_of(say("Layer norm: each row has mean 0, deviation 1"), by_rows, "rows"),
+            table_of(say("Before: what three units make of four digits"), table, ""),
         ),
     )
 
@@ -60,15 +60,6 @@ def _read(network: nn.Module, rows: Tensor, others: Tensor) -> tuple[float, floa
         float((out.std(0, correction=0) - scale.abs()).abs().max()),
         float((out[0] - among_others[0]).abs().max()),
     )
-
-
-def _heat(title: str, table: Tensor, cut: Literal["rows", "columns", ""]) -> Heat:
-    cells = tuple(
-        (say("sample {number}", number=i + 1), say("unit {number}", number=j + 1), float(value))
-        for i, row in enumerate(table)
-        for j, value in enumerate(row)
-    )
-    return Heat(title, say("unit"), say("sample"), cells, cut=cut, written=True)
 
 
 CLAIM = Claim(

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Smaller
-from fitwell.claims.courses import point
+from fitwell.claims.courses import Values, by_setting, point
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import test_accuracies, trained
-from fitwell.records import Lines, Measured
+from fitwell.recipe import Recipe
+from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -37,7 +37,8 @@ def scaled(scale: float) -> nn.Sequential:
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train from initial weights of five scales, with and without batch norm."""
     arms = {PLAIN: Recipe(), BATCH_NORM: Recipe(r.BatchNorm())}
-    spread, rows = {}, []
+    spread: Values = {}
+    rows = []
     for arm, recipe in arms.items():
         found = []
         for scale in SCALES:
@@ -45,12 +46,11 @@ def experiment(seeds: Sequence[int]) -> Measured:
             found.append(test_accuracies(trained(task, seeds, recipe)))
             rows.append(point(arm, scale, found[-1]))
         spread[arm] = tuple(max(of) - min(of) for of in zip(*found, strict=True))
-    picture = Lines(
-        *(say("Accuracy from initial weights of any scale"), say("multiple of He's deviation")),
-        *(say("accuracy on test rows"), tuple(rows)),
-        log_x=True,
+    title, x = (
+        say("Accuracy by the scale of the initial weights"),
+        say("multiple of He's deviation"),
     )
-    return Measured({SPREAD: spread}, (picture,))
+    return Measured({SPREAD: spread}, (by_setting(title, x, rows),))
 
 
 CLAIM = Claim(

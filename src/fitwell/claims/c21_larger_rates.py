@@ -6,13 +6,13 @@ from math import log10
 
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
-from fitwell.claims.courses import point
+from fitwell.claims.courses import Values, by_setting, point
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import test_accuracies, trained
-from fitwell.records import Lines, Measured
+from fitwell.recipe import Recipe
+from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -20,8 +20,6 @@ PLAIN, BATCH_NORM = say("plain"), say("batch norm")
 LARGEST = say("largest learning rate that trains, as a power of ten")
 AT_ONE = say("accuracy on test rows at a learning rate of 1")
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-TRAINS = 0.05
-"""A rate trains if its accuracy is this close to the arm's best."""
 
 
 def experiment(seeds: Sequence[int]) -> Measured:
@@ -32,22 +30,20 @@ def experiment(seeds: Sequence[int]) -> Measured:
         PLAIN: Recipe(r.Initialization()),
         BATCH_NORM: Recipe(r.Initialization(), r.BatchNorm()),
     }
-    largest, at_one, rows = {}, {}, []
+    largest: Values = {}
+    at_one: Values = {}
+    rows = []
     for arm, recipe in arms.items():
         by_rate = [test_accuracies(trained(task, seeds, recipe, rate=rate)) for rate in RATES]
         largest[arm] = tuple(map(_largest, zip(*by_rate, strict=True)))
         at_one[arm] = by_rate[RATES.index(1.0)]
         rows += [point(arm, rate, found) for rate, found in zip(RATES, by_rate, strict=True)]
-    picture = Lines(
-        *(say("Accuracy at every learning rate"), say("learning rate")),
-        *(say("accuracy on test rows"), tuple(rows)),
-        log_x=True,
-    )
+    picture = by_setting(say("Accuracy by learning rate"), say("learning rate"), rows)
     return Measured({LARGEST: largest, AT_ONE: at_one}, (picture,))
 
 
 def _largest(accuracies: Sequence[float]) -> float:
-    enough = max(accuracies) - TRAINS
+    enough = max(accuracies) - 0.05
     return max(log10(rate) for rate, a in zip(RATES, accuracies, strict=True) if a >= enough)
 
 
@@ -73,21 +69,15 @@ CLAIM = Claim(
         "counts as one that trains if its accuracy is within 0.05 of the best that the arm reached."
     ),
     torch="""
-        network = nn.Sequential(
-            nn.Linear(64, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10)
-        )
+        hidden = nn.Linear(784, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU()
+        network = nn.Sequential(*hidden, nn.Linear(64, 10))
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     """,
     keras="""
-        network = keras.Sequential([
-            keras.layers.Dense(64, use_bias=False),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
-            keras.layers.Dense(10),
-        ])
-        network.compile(
-            optimizer=keras.optimizers.SGD(1.0),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
+        layers = keras.layers
+        hidden = [layers.Dense(64, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+        network = keras.Sequential([*hidden, layers.Dense(10)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile(keras.optimizers.SGD(1.0), loss)
     """,
 )

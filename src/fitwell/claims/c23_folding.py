@@ -1,82 +1,51 @@
 """Batch norm slows prediction; folding it away restores the time and keeps the outputs."""
 
-import time
 from collections.abc import Sequence
 from functools import partial
-from statistics import fmean, median
-from typing import Any
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Close, Larger
+from fitwell.claims.prediction_cost import operations, times
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import trained
+from fitwell.recipe import Recipe
 from fitwell.records import Bars, Measured
-from fitwell.studies.training import reproducible
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
 PLAIN, BATCH_NORM, FOLDED = say("plain"), say("batch norm"), say("batch norm, folded")
 OPERATIONS = say("operations of one prediction")
 OUTPUTS = say("largest change of an output by folding")
-FREE = (torch.ops.aten.t.default, torch.ops.aten.empty.memory_format)
 TIME = say("time of one prediction, as a multiple of the plain network's")
 
 
-class Operations(TorchDispatchMode):
-    """Counts the operations that compute something: no views, no reserving of memory."""
-
-    count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Count one operation and do it."""
-        self.count += func not in FREE
-        return func(*args, **(kwargs or {}))
-
-
-@torch.no_grad()
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train with and without batch norm, fold it, and predict 128 rows with all three."""
-    with torch.enable_grad():
-        task = digits_task(partial(mlp, (64, *[64] * 4, 10)), epochs=5)
-        nets = {PLAIN: [one.model for one in trained(task, seeds)]}
-        nets[BATCH_NORM] = [one.model for one in trained(task, seeds, Recipe(r.BatchNorm()))]
+    task = digits_task(partial(mlp, (64, *[64] * 4, 10)), epochs=5)
     x = task.data.test.x[:128]
+    plain = [fitted.model for fitted in trained(task, seeds)]
+    normed = [fitted.model for fitted in trained(task, seeds, Recipe(r.BatchNorm()))]
     fold = Recipe(r.FoldBatchNorm())
-    nets[FOLDED] = [fold.apply(model, example_input=x).model.eval() for model in nets[BATCH_NORM]]
-    pairs = zip(nets[BATCH_NORM], nets[FOLDED], strict=True)
-    changes = tuple(float((one(x) - other(x)).abs().max()) for one, other in pairs)
-    operations = {arm: tuple(_operations(model, x) for model in of) for arm, of in nets.items()}
-    times = [_times(models, x) for models in zip(*nets.values(), strict=True)]
-    ratios = {arm: tuple(t[i] / t[0] for t in times) for i, arm in enumerate(nets)}
+    folded = [fold.apply(model, example_input=x).model.eval() for model in normed]
+    nets: dict[str, list[nn.Module]] = {PLAIN: plain, BATCH_NORM: normed, FOLDED: folded}
+    changes = [_change(a, b, x) for a, b in zip(normed, folded, strict=True)]
+    taken = [times({arm: of[i] for arm, of in nets.items()}, x) for i in range(len(seeds))]
+    ratios = {arm: tuple(own[arm] / own[PLAIN] for own in taken) for arm in nets}
+    counts = {arm: tuple(operations(model, x) for model in of) for arm, of in nets.items()}
     bars = tuple((arm, arm, fmean(of)) for arm, of in ratios.items())
     return Measured(
-        {OPERATIONS: operations, OUTPUTS: {FOLDED: changes}, TIME: ratios},
+        {OPERATIONS: counts, OUTPUTS: {FOLDED: tuple(changes)}, TIME: ratios},
         (Bars(say("Time of one prediction on this machine"), say("network"), TIME, bars),),
     )
 
 
-def _operations(model: nn.Module, x: Tensor) -> float:
-    with Operations() as counted:
-        model(x)
-    return float(counted.count)
-
-
-def _times(models: Sequence[nn.Module], x: Tensor) -> list[float]:
-    """Return the processor time of each network: the median of blocks that take turns."""
-    blocks: list[list[float]] = [[] for _ in models]
-    with reproducible(0):
-        for _ in range(15):
-            for model, own in zip(models, blocks, strict=True):
-                started = time.thread_time()
-                for _ in range(20):
-                    model(x)
-                own.append(time.thread_time() - started)
-    return [median(own) for own in blocks]
+@torch.no_grad()
+def _change(one: nn.Module, other: nn.Module, x: Tensor) -> float:
+    return float((one(x) - other(x)).abs().max())
 
 
 CLAIM = Claim(

@@ -1,40 +1,23 @@
 """Noise added after batch norm does not hurt: its benefit is not less covariate shift."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 
 from fitwell.claims.claim import Claim, Close, Larger
-from fitwell.claims.courses import courses
+from fitwell.claims.courses import TEST, Runs, Values, learning, tested
+from fitwell.claims.norms import NoisyBatchNorm, following
 from fitwell.claims.tasks import DIGITS, digits_task
-from fitwell.claims.training import test_accuracies
 from fitwell.records import Lines, Measured
 from fitwell.studies.job import Job
 from fitwell.studies.training import fit
 from fitwell.words import say
 
 PLAIN, BATCH_NORM, NOISY = say("plain"), say("batch norm"), say("batch norm and noise")
-ACCURACY = say("accuracy on test rows")
 SHIFT = say("shift of a unit's mean input from step to step, in the last hidden layer")
-
-
-class NoisyBatchNorm(nn.BatchNorm1d):
-    """Batch norm, then in training noise of another mean and scale for every unit and step."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise (batch, units), then blur it with the amounts of Santurkar et al."""
-        out = super().forward(x)
-        if not self.training:
-            return out
-        mean, scale = torch.empty_like(out[0]), torch.empty_like(out[0])
-        mean.uniform_(-0.5, 0.5)
-        scale.uniform_(1.0, 1.25)
-        own_mean = mean + torch.empty_like(out).uniform_(-0.1, 0.1)
-        return (scale + 0.1 * torch.randn_like(out)) * out + own_mean
 
 
 def network(norm: Callable[[int], nn.Module]) -> nn.Sequential:
@@ -46,35 +29,22 @@ def network(norm: Callable[[int], nn.Module]) -> nn.Sequential:
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train the three networks, and follow the inputs of the last hidden layer's units."""
     norms = {PLAIN: nn.Identity, BATCH_NORM: nn.BatchNorm1d, NOISY: NoisyBatchNorm}
-    runs, shifts = {}, {}
+    runs: Runs = {}
+    shifts: Values = {}
+    units = []
     for arm, norm in norms.items():
         optimizer = partial(SGD, lr=0.1)
         task = digits_task(partial(network, norm), epochs=10, batch_size=64, optimizer=optimizer)
         means: list[list[Tensor]] = [[] for _ in seeds]
         runs[arm] = tuple(
-            fit(task, Job((), seed, test=True), observer=partial(_follow, own))
+            fit(task, Job((), seed, test=True), observer=partial(following, own))
             for seed, own in zip(seeds, means, strict=True)
         )
         shifts[arm] = tuple(float(torch.stack(own).diff(dim=0).abs().mean()) for own in means)
-    accuracies = {arm: test_accuracies(of) for arm, of in runs.items()}
-    title = say("Learning, epoch by epoch")
-    curves = courses(runs, lambda curves: curves.validation_metric)
-    learning = Lines(title, say("epoch"), say("accuracy on held-out rows"), curves)
-    return Measured({ACCURACY: accuracies, SHIFT: shifts}, (learning,))
-
-
-@contextmanager
-def _follow(means: list[Tensor], model: nn.Module, _: Optimizer) -> Iterator[Callable[..., None]]:
-    def note(sigmoid: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if sigmoid.training:
-            means.append(inputs[0].detach().mean(0))
-
-    last = [module for module in model.modules() if isinstance(module, nn.Sigmoid)][-1]
-    handle = last.register_forward_pre_hook(note)
-    try:
-        yield lambda **_: None
-    finally:
-        handle.remove()
+        units += [(arm, step, float(own[0])) for step, own in enumerate(means[0], 1)]
+    title = say("What one unit of the last hidden layer gets on average, step by step")
+    picture = Lines(title, say("step"), say("mean of its input"), tuple(units))
+    return Measured({TEST: tested(runs), SHIFT: shifts}, (picture, learning(runs)))
 
 
 CLAIM = Claim(
@@ -85,8 +55,8 @@ CLAIM = Claim(
     data=DIGITS,
     experiment=experiment,
     expects=(
-        Close(NOISY, BATCH_NORM, of=ACCURACY, within=0.03),
-        Larger(NOISY, PLAIN, of=ACCURACY, by=0.1),
+        Close(NOISY, BATCH_NORM, of=TEST, within=0.03),
+        Larger(NOISY, PLAIN, of=TEST, by=0.1),
         Larger(NOISY, PLAIN, of=SHIFT),
     ),
     formula=r"y = s \cdot \mathrm{BN}(x) + m, \quad m \sim U(\mu_t - 0.1,\ \mu_t + 0.1), \ "

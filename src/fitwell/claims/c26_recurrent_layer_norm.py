@@ -6,18 +6,18 @@ from functools import partial
 from torch import nn
 from torch.optim import AdamW
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger, Smaller
-from fitwell.claims.courses import courses
-from fitwell.claims.tasks import MNIST, mnist_task
-from fitwell.claims.training import test_accuracies, trained
-from fitwell.records import Lines, Measured
+from fitwell.claims.courses import TEST, Runs, finals, learning, tested
+from fitwell.claims.tasks import POOLED, mnist_task
+from fitwell.claims.training import trained
+from fitwell.recipe import Recipe
+from fitwell.records import Measured
 from fitwell.tasks.models import RowReader
 from fitwell.words import say
 
 PLAIN, LAYER_NORM = say("plain"), say("layer norm at every step")
-ACCURACY, LOSS = say("accuracy on test rows"), say("training loss after the last epoch")
+LOSS = say("training loss after the last epoch")
 
 
 def reader() -> nn.Sequential:
@@ -29,14 +29,9 @@ def experiment(seeds: Sequence[int]) -> Measured:
     """Train a recurrent network that reads digits row by row, with and without layer norm."""
     task = mnist_task(reader, epochs=16, optimizer=partial(AdamW, lr=3e-3), pooled=True)
     arms = {PLAIN: Recipe(), LAYER_NORM: Recipe(r.LayerNorm())}
-    runs = {arm: trained(task, seeds, recipe) for arm, recipe in arms.items()}
-    losses = {arm: tuple(one.run.curves.train_loss[-1] for one in of) for arm, of in runs.items()}
-    picture = Lines(
-        *(say("Learning, epoch by epoch"), say("epoch"), say("accuracy on held-out rows")),
-        courses(runs, lambda curves: curves.validation_metric),
-    )
-    accuracies = {arm: test_accuracies(of) for arm, of in runs.items()}
-    return Measured({ACCURACY: accuracies, LOSS: losses}, (picture,))
+    runs: Runs = {arm: trained(task, seeds, recipe) for arm, recipe in arms.items()}
+    losses = finals(runs, lambda curves: curves.train_loss)
+    return Measured({TEST: tested(runs), LOSS: losses}, (learning(runs),))
 
 
 CLAIM = Claim(
@@ -44,10 +39,10 @@ CLAIM = Claim(
     name="recurrent-layer-norm",
     title=say("Layer norm works in a recurrent network"),
     question=say("Does a network that reads the rows one by one learn faster with layer norm?"),
-    data=MNIST,
+    data=POOLED,
     experiment=experiment,
     expects=(
-        Larger(LAYER_NORM, PLAIN, of=ACCURACY),
+        Larger(LAYER_NORM, PLAIN, of=TEST),
         Smaller(LAYER_NORM, PLAIN, of=LOSS),
     ),
     formula=r"h_t = \tanh\bigl(\mathrm{LN}(W x_t + U h_{t-1}) + b\bigr)",
@@ -67,19 +62,17 @@ CLAIM = Claim(
             state = torch.tanh(norm(total))
     """,
     keras="""
-        class Cell(keras.layers.Layer):
-            state_size = 32
-
-            def __init__(self):
-                super().__init__()
-                self.inputs = keras.layers.Dense(32, use_bias=False)
-                self.recurrent = keras.layers.Dense(32, use_bias=False)
+        class Cell(keras.layers.SimpleRNNCell):
+            def build(self, shape):
+                super().build(shape)
                 self.norm = keras.layers.LayerNormalization()
+                self.norm.build((None, self.units))
 
-            def call(self, x, states):
-                state = keras.ops.tanh(self.norm(self.inputs(x) + self.recurrent(states[0])))
+            def call(self, x, states, training=False):
+                total = x @ self.kernel + states[0] @ self.recurrent_kernel
+                state = keras.ops.tanh(self.norm(total))
                 return state, [state]
 
-        state = keras.layers.RNN(Cell())(keras.random.normal((8, 28, 28)))
+        state = keras.layers.RNN(Cell(32))(keras.random.normal((8, 28, 28)))
     """,
 )
