@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 from torch import nn
 from torch.nn.functional import avg_pool2d
@@ -19,6 +19,7 @@ MNIST = say("5,000 handwritten digits of MNIST, 28 × 28 pixels")
 POOLED = say("5,000 handwritten digits of MNIST, pooled to 14 × 14 pixels")
 DIGITS = say("1,797 handwritten digits of 8 × 8 pixels")
 ADAMW = partial(AdamW, lr=1e-3)
+_mnist, _digits = cache(mnist), cache(digits)
 
 
 def mnist_task(
@@ -40,7 +41,7 @@ def mnist_task(
         batch_size: Rows a batch.
         pooled: Whether every four pixels are averaged to one, so that images are 14 × 14.
     """
-    x, y = mnist()
+    x, y = _mnist()
     images = avg_pool2d(x[:, None], 2) if pooled else x[:, None]
     data = divided(images, y, (rows / len(x), 0.2, 0.4), "image")
     return Task(
@@ -68,7 +69,7 @@ def digits_task(
         batch_size: Rows a batch.
         shares: Shares of training, validation and test rows.
     """
-    x, y = digits()
+    x, y = _digits()
     return Task(
         *("digits", network, divided(x, y, shares, "table"), "cross_entropy", "accuracy"),
         optimizer=optimizer,
@@ -121,7 +122,7 @@ def rows_task(
         optimizer: Takes the parameters.
         batch_size: Rows a batch.
     """
-    x, y = mnist()
+    x, y = _mnist()
     data = divided(x, y, (rows / len(x), 0.2, 0.4), "sequence")
     return Task(
         *("mnist-rows", network, data, "cross_entropy", "accuracy"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from statistics import fmean
 
 from fitwell.recipe import Recipe
 from fitwell.records import RunRecord
@@ -71,21 +70,6 @@ def final_gap(run: RunRecord) -> float:
 def test_accuracies(fitted: Sequence[Fitted]) -> tuple[float, ...]:
     """Return the metric on the test rows at the kept epoch, one a run."""
     return tuple(one.run.test.metric for one in fitted if one.run.test is not None)
-
-
-def mean_curve(name: str, fitted: Sequence[Fitted], curve: str) -> list[tuple[str, float, float]]:
-    """Return rows for :class:`fitwell.records.Lines`: a curve of the runs, averaged epoch by epoch.
-
-    Args:
-        name: What the line is called.
-        fitted: The runs; one that ended early counts as far as it went.
-        curve: A field of :class:`fitwell.records.results.Curves`, as ``"validation_loss"``.
-    """
-    curves = [getattr(one.run.curves, curve) for one in fitted]
-    epochs = range(max(map(len, curves)))
-    return [
-        (name, epoch + 1, fmean(c[epoch] for c in curves if epoch < len(c))) for epoch in epochs
-    ]
 
 
 def _fitted(task: Task, jobs: Sequence[Job]) -> tuple[Fitted, ...]:
