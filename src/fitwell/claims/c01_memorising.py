@@ -7,9 +7,9 @@ from operator import attrgetter
 import torch
 
 from fitwell.claims.claim import Claim, Larger
-from fitwell.claims.courses import SEEN, UNSEEN, courses, finals
+from fitwell.claims.courses import SEEN, UNSEEN, Scores, courses, finals
 from fitwell.claims.tasks import DIGITS, QUICK, few_digits
-from fitwell.claims.training import Values, trained
+from fitwell.claims.training import trained
 from fitwell.records import Lines, Measured
 from fitwell.tasks import Split, Task
 from fitwell.words import say
@@ -28,7 +28,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
         *("mixed", task.make_model, data, "cross_entropy", "accuracy"), optimizer=QUICK, epochs=60
     )
     fitted = {TRUE: trained(task, seeds), MIXED: trained(mixed, seeds)}
-    values: Values = {}
+    values: Scores = {}
     pictures = []
     for measure, of in fitted.items():
         values[measure] = {side: finals({side: of}, read)[side] for side, read in SIDES.items()}

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from fitwell.claims.claim import Claim, Smaller
-from fitwell.claims.courses import GAP, TEST, both_losses, finals, loss_gap, tested
+from fitwell.claims.courses import GAP, TEST, Runs, both_losses, finals, loss_gap, tested
 from fitwell.claims.tasks import DIGITS, digits_task
-from fitwell.claims.training import Arms, trained
+from fitwell.claims.training import trained
 from fitwell.records import Lines, Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
@@ -19,7 +19,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     """Train on an eighth, a quarter, a half and all of the rows, with as many updates each."""
     task = digits_task(partial(mlp, (64, 128, 10)), epochs=20)
     shares: dict[str, float] = dict(zip(ARMS, (0.125, 0.25, 0.5, 1.0), strict=True))
-    arms: Arms = {arm: trained(task, seeds, share=share) for arm, share in shares.items()}
+    arms: Runs = {arm: trained(task, seeds, share=share) for arm, share in shares.items()}
     rows: dict[str, float] = {arm: share * len(task.data.train) for arm, share in shares.items()}
     return Measured(
         {GAP: finals(arms, loss_gap), TEST: tested(arms)},

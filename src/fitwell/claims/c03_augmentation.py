@@ -6,12 +6,12 @@ from functools import partial
 import torch
 from torch.optim import AdamW
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Smaller
 from fitwell.claims.courses import GAP, TEST, finals, gaps, loss_gap, tested
 from fitwell.claims.tasks import POOLED, mnist_task
 from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
 from fitwell.records import Images, Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from fitwell.claims.claim import Claim, Smaller
-from fitwell.claims.courses import GAP, TEST, both_losses, finals, loss_gap, tested
+from fitwell.claims.courses import GAP, TEST, Runs, both_losses, finals, loss_gap, tested
 from fitwell.claims.tasks import DIGITS, few_digits
-from fitwell.claims.training import Arms, trained
+from fitwell.claims.training import trained
 from fitwell.records import Lines, Measured
 from fitwell.words import say
 
@@ -15,7 +15,7 @@ FOUR, SIXTEEN, SIXTY_FOUR, LARGE = ARMS
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train networks of one hidden layer, each four times as wide as the one before."""
-    arms: Arms = {arm: trained(few_digits(units), seeds) for arm, units in ARMS.items()}
+    arms: Runs = {arm: trained(few_digits(units), seeds) for arm, units in ARMS.items()}
     parameters = {arm: of[0].run.parameters for arm, of in arms.items()}
     return Measured(
         {GAP: finals(arms, loss_gap), TEST: tested(arms)},

@@ -8,12 +8,13 @@ from statistics import fmean
 from torch import nn
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
+from fitwell.claims.courses import Scores
 from fitwell.claims.measures import unread, weights, zeros
 from fitwell.claims.tasks import table_task
-from fitwell.claims.training import Values, compared, simplest
+from fitwell.claims.training import compared, simplest
+from fitwell.recipe import Recipe
 from fitwell.records import Bars, Histogram, Measured
 from fitwell.tasks.builtin.tables import breast_cancer, wine
 from fitwell.words import say
@@ -28,7 +29,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     """Plant a shuffled copy of every feature, and train under the largest λ that does no harm."""
     sgd, doses = partial(SGD, lr=0.5), (0.0, 0.003, 0.01, 0.03)
     models: dict[str, list[tuple[nn.Module, ...]]] = {PLAIN: [], L1: []}
-    values: Values = {}
+    values: Scores = {}
     for name, table in TABLES.items():
         task = table_task(table(), (16,), epochs=300, optimizer=sgd, batch_size=1000, noise=True)
         arms = compared(task, seeds, {str(dose): Recipe(r.L1(dose)) for dose in doses})

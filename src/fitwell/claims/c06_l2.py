@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Close, Larger, Smaller
 from fitwell.claims.measures import size, weights, zeros
 from fitwell.claims.tasks import DIGITS, PLAIN_SGD, few_digits
 from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
 from fitwell.records import Histogram, Measured
 from fitwell.words import say
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Smaller
-from fitwell.claims.courses import TEST, finals, point, tested
+from fitwell.claims.courses import TEST, Scores, finals, point, tested
 from fitwell.claims.measures import weights
 from fitwell.claims.tasks import DIGITS, PLAIN_SGD, few_digits
-from fitwell.claims.training import Values, compared
+from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured
 from fitwell.words import say
 
@@ -24,7 +24,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     arms = compared(task, seeds, {arm: Recipe(r.L2(dose)) for arm, dose in DOSES.items()})
     norms = {arm: tuple(float(weights(one.model).norm()) for one in of) for arm, of in arms.items()}
     training = finals(arms, attrgetter("train_metric"))
-    values: Values = {NORM: norms, TRAINING: training, TEST: tested(arms)}
+    values: Scores = {NORM: norms, TRAINING: training, TEST: tested(arms)}
     lines = {
         measure: tuple(point(measure, DOSES[arm], of[arm]) for arm in (WEAK, MEDIUM, STRONG))
         for measure, of in values.items()

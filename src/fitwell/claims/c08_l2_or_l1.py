@@ -8,12 +8,12 @@ from typing import Any
 
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
-from fitwell.claims.courses import tested
+from fitwell.claims.courses import Scores, tested
 from fitwell.claims.tasks import few_digits, mnist_task, table_task
-from fitwell.claims.training import Values, chosen, compared
+from fitwell.claims.training import chosen, compared
+from fitwell.recipe import Recipe
 from fitwell.records import Bars, Measured
 from fitwell.tasks.builtin.tables import breast_cancer, diabetes, wine
 from fitwell.tasks.models import mlp
@@ -37,7 +37,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
         say("MNIST"): mnist_task(images, rows=300, pooled=True, **SETTINGS),
         **{name: table_task(table(), (32,), **SETTINGS) for name, table in TABLES.items()},
     }
-    scores: Values = {}
+    scores: Scores = {}
     for name, task in sets.items():
         best = {arm: chosen(compared(task, seeds, doses)) for arm, doses in PENALTIES.items()}
         scores[name] = tested(best)

@@ -6,13 +6,14 @@ from functools import partial
 import torch
 from torch import nn
 
-from fitwell import Recipe, monte_carlo
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Close, Larger, Smaller
 from fitwell.claims.courses import TEST, point
 from fitwell.claims.measures import accuracy, distance
 from fitwell.claims.tasks import DIGITS, QUICK, digits_task
 from fitwell.claims.training import trained
+from fitwell.monte_carlo import monte_carlo
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured
 from fitwell.tasks import Split
 from fitwell.tasks.models import mlp

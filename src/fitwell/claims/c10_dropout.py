@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Smaller
 from fitwell.claims.courses import GAP, TEST, finals, gaps, loss_gap, tested
 from fitwell.claims.tasks import ADAMW, DIGITS, few_digits
 from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
 from fitwell.records import Measured, Units
 from fitwell.words import say
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
 from fitwell.claims.courses import GAP, TEST, courses, finals, loss_gap, tested
 from fitwell.claims.tasks import DIGITS, few_digits
 from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured
 from fitwell.words import say
 

@@ -15,6 +15,12 @@ GAP = say("gap of the loss after the last epoch")
 TEST = say("accuracy on test rows")
 SEEN, UNSEEN = say("rows it learned from"), say("rows it never saw")
 
+Runs: TypeAlias = dict[str, Sequence[Fitted]]
+"""Runs of every arm."""
+Values: TypeAlias = dict[str, tuple[float, ...]]
+"""One value a seed, of every arm."""
+Scores: TypeAlias = dict[str, Values]
+"""Measure -> arm -> one value a seed."""
 Row: TypeAlias = tuple[str, float, float, float, float]
 Value: TypeAlias = Callable[[Curves], Sequence[float]]
 """What to read of the curves of a run, one value an epoch."""
@@ -74,3 +80,16 @@ def both_losses(arms: Mapping[Any, Sequence[Fitted]], at: Mapping[Any, float]) -
 def loss_gap(curves: Curves) -> tuple[float, ...]:
     """Return the validation loss less the training loss, epoch by epoch."""
     return tuple(v - t for v, t in zip(curves.validation_loss, curves.train_loss, strict=True))
+
+
+def learning(arms: Mapping[Any, Sequence[Fitted]]) -> Lines:
+    """Return the picture of the accuracy on validation rows in every arm, epoch by epoch."""
+    rows = courses(arms, lambda curves: curves.validation_metric)
+    return Lines(
+        say("Learning, epoch by epoch"), say("epoch"), say("accuracy on held-out rows"), rows
+    )
+
+
+def by_setting(title: str, x: str, rows: Sequence[Row]) -> Lines:
+    """Return the picture of the accuracy on test rows at settings whose axis is logarithmic."""
+    return Lines(title, x, TEST, tuple(rows), log_x=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ DIGITS = say("1,797 handwritten digits of 8 × 8 pixels")
 ADAMW = partial(AdamW, lr=1e-3)
 QUICK = partial(AdamW, lr=3e-3)
 PLAIN_SGD = partial(SGD, lr=0.1)
+_mnist, _digits = cache(mnist), cache(digits)
 
 
 def mnist_task(
@@ -44,7 +45,7 @@ def mnist_task(
         batch_size: Rows a batch.
         pooled: Whether every four pixels are averaged to one, so that images are 14 × 14.
     """
-    x, y = mnist()
+    x, y = _mnist()
     images = avg_pool2d(x[:, None], 2) if pooled else x[:, None]
     data = divided(images, y, (rows / len(x), 0.2, 0.4), "image")
     return Task(
@@ -72,7 +73,7 @@ def digits_task(
         batch_size: Rows a batch.
         shares: Shares of training, validation and test rows.
     """
-    x, y = digits()
+    x, y = _digits()
     return Task(
         *("digits", network, divided(x, y, shares, "table"), "cross_entropy", "accuracy"),
         optimizer=optimizer,
@@ -150,7 +151,7 @@ def rows_task(
         optimizer: Takes the parameters.
         batch_size: Rows a batch.
     """
-    x, y = mnist()
+    x, y = _mnist()
     data = divided(x, y, (rows / len(x), 0.2, 0.4), "sequence")
     return Task(
         *("mnist-rows", network, data, "cross_entropy", "accuracy"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +15,6 @@ from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
 from fitwell.tasks import Split, Task
-
-Arms: TypeAlias = dict[str, tuple[Fitted, ...]]
-"""The runs of every arm, in the order of the seeds."""
-Values: TypeAlias = dict[str, dict[str, tuple[float, ...]]]
-"""Measure -> arm -> one value a seed."""
 
 
 def trained(
@@ -48,7 +42,9 @@ def trained(
     return _fitted(task, [Job(specs, seed, rate, test=True, share=share) for seed in seeds])
 
 
-def compared(task: Task, seeds: Sequence[int], arms: Mapping[Any, Recipe]) -> Arms:
+def compared(
+    task: Task, seeds: Sequence[int], arms: Mapping[Any, Recipe]
+) -> dict[str, tuple[Fitted, ...]]:
     """Train every arm as :func:`trained` does; those that differ in doses alone go together.
 
     Args:
@@ -63,7 +59,7 @@ def compared(task: Task, seeds: Sequence[int], arms: Mapping[Any, Recipe]) -> Ar
     alike: dict[Hashable, list[str]] = {}
     for arm, of in jobs.items():
         alike.setdefault(structure(task, of[0]), []).append(arm)
-    done: Arms = {}
+    done: dict[str, tuple[Fitted, ...]] = {}
     for together in alike.values():
         fitted = _fitted(task, [job for arm in together for job in jobs[arm]])
         for place, arm in enumerate(together):
@@ -112,21 +108,6 @@ def simplest(task: Task, doses: Mapping[str, Sequence[Fitted]]) -> tuple[Fitted,
 def test_accuracies(fitted: Sequence[Fitted]) -> tuple[float, ...]:
     """Return the metric on the test rows at the kept epoch, one a run."""
     return tuple(one.run.test.metric for one in fitted if one.run.test is not None)
-
-
-def mean_curve(name: str, fitted: Sequence[Fitted], curve: str) -> list[tuple[str, float, float]]:
-    """Return rows for :class:`fitwell.records.Lines`: a curve of the runs, averaged epoch by epoch.
-
-    Args:
-        name: What the line is called.
-        fitted: The runs; one that ended early counts as far as it went.
-        curve: A field of :class:`fitwell.records.results.Curves`, as ``"validation_loss"``.
-    """
-    curves = [getattr(one.run.curves, curve) for one in fitted]
-    epochs = range(max(map(len, curves)))
-    return [
-        (name, epoch + 1, fmean(c[epoch] for c in curves if epoch < len(c))) for epoch in epochs
-    ]
 
 
 def _fitted(task: Task, jobs: Sequence[Job]) -> tuple[Fitted, ...]:
