@@ -39,7 +39,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     return Measured(
         {
             measure: {mode: tuple(one[place] for one in of) for mode, of in read.items()}
-            for place, measure in enumerate((MEAN, DEVIATION, OTHERS))
+            for place, measure in enumerate((OTHERS, MEAN, DEVIATION))
         },
         (
             table_of(say("Batch norm: each column has mean 0, deviation 1"), by_columns, "columns"),
@@ -51,14 +51,14 @@ def experiment(seeds: Sequence[int]) -> Measured:
 
 @torch.no_grad()
 def _read(network: nn.Module, rows: Tensor, others: Tensor) -> tuple[float, float, float]:
-    """Return how far the first norm's outputs are from β and γ, and what other rows change."""
+    """Return what other rows change in the first norm, and how far it is from β and γ."""
     layer, norm = network.get_submodule("0.layer"), network.get_submodule("0.norm")
     out, among_others = norm(layer(rows)), norm(layer(others))
     offset, scale = norm.get_parameter("bias"), norm.get_parameter("weight")
     return (
+        float((out[0] - among_others[0]).abs().max()),
         float((out.mean(0) - offset).abs().max()),
         float((out.std(0, correction=0) - scale.abs()).abs().max()),
-        float((out[0] - among_others[0]).abs().max()),
     )
 
 
@@ -66,14 +66,16 @@ CLAIM = Claim(
     number=18,
     name="batch-statistics",
     title=say("Batch norm takes batch statistics in training, moving ones in evaluation"),
-    question=say("Has a unit mean β and deviation γ, and does a row's output depend on others?"),
+    question=say(
+        "Does a row's output depend on the other rows, and has a unit mean β and deviation γ?"
+    ),
     data=DIGITS,
     experiment=experiment,
     expects=(
+        Larger(TRAINING, EVALUATION, of=OTHERS, by=0.1),
+        Close(EVALUATION, 0.0, of=OTHERS, within=0.00001),
         Close(TRAINING, 0.0, of=MEAN, within=0.001),
         Close(TRAINING, 0.0, of=DEVIATION, within=0.01),
-        Larger(TRAINING, 0.0, of=OTHERS, by=0.1),
-        Close(EVALUATION, 0.0, of=OTHERS, within=0.00001),
     ),
     formula=r"y = \gamma \, \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \varepsilon}} + \beta",
     explanation=say(

@@ -60,7 +60,7 @@ CLAIM = Claim(
         "layers learn nothing. Batch norm stretches every unit to deviation γ before the "
         "activation, wherever the weights began, so that units stay in the steep part of their "
         "curve and the gradient that reaches the first layer has a useful size. It does not make "
-        "it level: with hundreds of layers it grows again, which only skip connections cure "
+        "it level: with hundreds of layers it grows again, which skip connections cure "
         "(Ioffe & Szegedy, 2015; Yang et al., 2019)."
     ),
     torch="""

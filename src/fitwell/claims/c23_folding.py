@@ -17,7 +17,7 @@ from fitwell.records import Bars, Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
-PLAIN, BATCH_NORM, FOLDED = say("plain"), say("batch norm"), say("batch norm, folded")
+PLAIN, BATCH_NORM, FOLDED = say("plain"), say("batch norm"), say("folded batch norm")
 OPERATIONS = say("operations of one prediction")
 OUTPUTS = say("largest change of an output by folding")
 TIME = say("time of one prediction, as a multiple of the plain network's")
@@ -36,7 +36,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     taken = [times({arm: of[i] for arm, of in nets.items()}, x) for i in range(len(seeds))]
     ratios = {arm: tuple(own[arm] / own[PLAIN] for own in taken) for arm in nets}
     counts = {arm: tuple(operations(model, x) for model in of) for arm, of in nets.items()}
-    bars = tuple((arm, arm, fmean(of)) for arm, of in ratios.items())
+    bars = tuple((arm, say("mean over the seeds"), fmean(of)) for arm, of in ratios.items())
     return Measured(
         {OPERATIONS: counts, OUTPUTS: {FOLDED: tuple(changes)}, TIME: ratios},
         (Bars(say("Time of one prediction on this machine"), say("network"), TIME, bars),),

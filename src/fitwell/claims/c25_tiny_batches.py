@@ -35,7 +35,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
                 epochs=6,
                 optimizer=partial(SGD, lr=0.05),
                 batch_size=size,
-                shares=(0.334, 0.2, 0.466),
+                shares=(0.334, 0.2, 0.466),  # 600 rows, so that no batch of 2 is one row short
             )
             found[arm, size] = test_accuracies(trained(task, seeds, recipe))
             rows.append(point(arm, size, found[arm, size]))
