@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fitwell.claims.training import test_accuracies
 from fitwell.records import Curves, Lines
@@ -19,12 +19,14 @@ Runs: TypeAlias = dict[str, Sequence[Fitted]]
 """Runs of every arm."""
 Values: TypeAlias = dict[str, tuple[float, ...]]
 """One value a seed, of every arm."""
+Scores: TypeAlias = dict[str, Values]
+"""Measure -> arm -> one value a seed."""
 Row: TypeAlias = tuple[str, float, float, float, float]
 Value: TypeAlias = Callable[[Curves], Sequence[float]]
 """What to read of the curves of a run, one value an epoch."""
 
 
-def courses(arms: Mapping[str, Sequence[Fitted]], value: Value) -> tuple[Row, ...]:
+def courses(arms: Mapping[Any, Sequence[Fitted]], value: Value) -> tuple[Row, ...]:
     """Return rows of :class:`fitwell.records.Lines`: arm, epoch, mean, lowest and highest seed.
 
     Args:
@@ -38,7 +40,7 @@ def courses(arms: Mapping[str, Sequence[Fitted]], value: Value) -> tuple[Row, ..
     return tuple(rows)
 
 
-def gaps(arms: Mapping[str, Sequence[Fitted]]) -> Lines:
+def gaps(arms: Mapping[Any, Sequence[Fitted]]) -> Lines:
     """Return the picture of the gap of the loss in every arm, epoch by epoch."""
     rows = courses(arms, loss_gap)
     return Lines(say("The gap, epoch by epoch"), say("epoch"), say("gap of the loss"), rows)
@@ -49,17 +51,17 @@ def point(curve: str, x: float, values: Sequence[float]) -> Row:
     return (curve, x, fmean(values), min(values), max(values))
 
 
-def finals(arms: Mapping[str, Sequence[Fitted]], value: Value) -> dict[str, tuple[float, ...]]:
+def finals(arms: Mapping[Any, Sequence[Fitted]], value: Value) -> dict[str, tuple[float, ...]]:
     """Return what was read after the last epoch, of every arm one value a seed."""
     return {arm: tuple(value(one.run.curves)[-1] for one in of) for arm, of in arms.items()}
 
 
-def tested(arms: Mapping[str, Sequence[Fitted]]) -> dict[str, tuple[float, ...]]:
+def tested(arms: Mapping[Any, Sequence[Fitted]]) -> dict[str, tuple[float, ...]]:
     """Return the metric on the test rows at the kept epoch, of every arm one value a seed."""
     return {arm: test_accuracies(of) for arm, of in arms.items()}
 
 
-def both_losses(arms: Mapping[str, Sequence[Fitted]], at: Mapping[str, float]) -> tuple[Row, ...]:
+def both_losses(arms: Mapping[Any, Sequence[Fitted]], at: Mapping[Any, float]) -> tuple[Row, ...]:
     """Return rows of :class:`fitwell.records.Lines`: the last losses on seen and unseen rows.
 
     Args:
@@ -80,7 +82,7 @@ def loss_gap(curves: Curves) -> tuple[float, ...]:
     return tuple(v - t for v, t in zip(curves.validation_loss, curves.train_loss, strict=True))
 
 
-def learning(arms: Mapping[str, Sequence[Fitted]]) -> Lines:
+def learning(arms: Mapping[Any, Sequence[Fitted]]) -> Lines:
     """Return the picture of the accuracy on validation rows in every arm, epoch by epoch."""
     rows = courses(arms, lambda curves: curves.validation_metric)
     return Lines(
