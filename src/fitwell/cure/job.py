@@ -26,6 +26,7 @@ from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
 from fitwell.studies.training import conflicts_of_recipe, without_test
 from fitwell.tasks import Task
+from fitwell.words import say
 
 CURED = "cured"
 DEFAULT_BUDGET = "2min"
@@ -143,7 +144,7 @@ class Case:
                 arms.append(Arm(CURED, winner.recipe, winner.rate))
                 for conflict in conflicts_of_recipe(self.task, winner.recipe):
                     self.progress.say(conflict)
-            self.progress.stage("proving on test data", len(arms) * self.seeds)
+            self.progress.stage(say("proving on test data"), len(arms) * self.seeds)
             proving = self.bench(self.task, executor)
             study = prove(proving, arms, range(self.seeds))
             ahead = outlook(withheld, before.diagnosis, rate, proving.cost / executor.workers)
@@ -156,7 +157,7 @@ class Case:
 
     def examined(self) -> Examination:
         """Train once as is, under watch; a resumed cure reads what was recorded."""
-        self.progress.stage("training as is", 1)
+        self.progress.stage(say("training as is"), 1)
         seed = SEARCH_SEEDS[0]
         job = Job((), seed, arm=UNTREATED)
         done, file = self.store.get(job), self.folder.path / TRACE
@@ -206,7 +207,7 @@ class Case:
             workers = withheld.executor.workers
             fitting = int((left - self.budget.elapsed) * workers / before.run.seconds)
             expected = max(1, min(fitting, expected or fitting))
-        self.progress.stage("searching", expected)
+        self.progress.stage(say("searching"), expected)
         diagnosis = None if self.blind else before.diagnosis
         return search(withheld, diagnosis, proof_seeds=self.seeds)
 
@@ -250,23 +251,29 @@ class Case:
 def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tuple[str, ...]:
     """Say what a reader could not see from the numbers."""
     if found is None:
-        known = "No remedy is known for what was found, so nothing was searched."
+        known = say("No remedy is known for what was found, so nothing was searched.")
         return () if before.diagnosis.healthy else (known,)
-    notes = []
+    notes: list[str] = []
     if not found.in_time:
-        notes.append("The budget did not cover a proof of any recipe; so nothing went into one.")
+        notes.append(
+            say("The budget did not cover a proof of any recipe; so nothing went into one.")
+        )
     elif found.winner is None:
         notes.append(
-            "Nothing that was tried was better than the untreated network on validation data, "
-            "beyond chance; so nothing went into a proof."
+            say(
+                "Nothing that was tried was better than the untreated network on validation data, "
+                "beyond chance; so nothing went into a proof."
+            )
         )
     else:
         measured = {one.remedy for one in found.contributions}
         missing = [spec.name for spec in found.winner.recipe if spec not in measured]
         if missing:
             notes.append(
-                f"The budget ended before it was measured what {', '.join(missing)} adds: allow "
-                "more."
+                say(
+                    "The budget ended before it was measured what {remedies} adds: allow more.",
+                    remedies=", ".join(missing),
+                )
             )
     notes += [recipe_sentence(a.recipe, a.rate) for a in study.arms if a.rate != 1.0]
     return (*notes, *found.refused)

@@ -20,6 +20,7 @@ from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.html import cure_page
 from fitwell.studies.folder import RESULT, Folder
 from fitwell.tasks import Task
+from fitwell.words import say
 
 
 def write_outputs(
@@ -93,5 +94,14 @@ def versions() -> dict[str, str]:
 
 def recipe_sentence(recipe: Sequence[RemedySpec], rate: float) -> str:
     """Say at which learning rate a recipe was trained, where that is not the task's own."""
-    what = "The untreated network" if not recipe else "The treated network"
-    return f"{what} was trained at {rate:g} times the task's learning rate, which suits it best."
+    if recipe:
+        return say(
+            "The treated network was trained at {times} times the task's learning rate, which "
+            "suits it best.",
+            times=f"{rate:g}",
+        )
+    return say(
+        "The untreated network was trained at {times} times the task's learning rate, which suits "
+        "it best.",
+        times=f"{rate:g}",
+    )

@@ -28,6 +28,7 @@ from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.store import Memory
 from fitwell.studies.training import check_serves, conflicts_of_recipe, without_test
 from fitwell.tasks import Task
+from fitwell.words import say
 
 UNTREATED = "untreated"
 TUNED_RATES = (1.0, 0.3, 3.0)
@@ -137,10 +138,10 @@ def compare(
     finished = False
     try:
         if tune_rate:
-            shown.stage("tuning the learning rates", 2 * len(TUNED_RATES) * len(plans))
+            shown.stage(say("tuning the learning rates"), 2 * len(TUNED_RATES) * len(plans))
             blind = Bench(without_test(task), workers, store=memory, progress=shown, device=device)
             plans = [tuned(blind, plan) for plan in plans]
-        shown.stage("comparing", len(plans) * seeds)
+        shown.stage(say("comparing"), len(plans) * seeds)
         bench = Bench(task, workers, store=memory, progress=shown, device=device)
         record = prove(bench, plans, range(seeds))
         finished = True
