@@ -66,7 +66,7 @@ def plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     other = [name for name in frame.columns if name not in kept]
     for name in frame.select(cs.float()).columns:
         refuse_infinite(frame.get_column(name))
-    notes = [
+    notes: list[str] = [
         say(
             "Column {column} was left out: {kind} is not understood.",
             column=repr(name),

@@ -206,7 +206,7 @@ def _comparable(x: Tensor) -> NDArray[Any]:
 def _seen_before(splits: dict[str, Split]) -> list[str]:
     """Name held-out rows that also stand in the training rows, as a user's own split may have."""
     seen = {row.tobytes() for row in _comparable(splits["training"].x)}
-    notes = []
+    notes: list[str] = []
     for side in ("validation", "test"):
         count = sum(row.tobytes() in seen for row in _comparable(splits[side].x))
         if count:
