@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from fitwell.records import ArmRecord, ClaimRecord, CureRecord, Diagnosis, StudyRecord, Trace
+from fitwell.records import (
+    Anatomy,
+    ArmRecord,
+    ClaimRecord,
+    CureRecord,
+    Diagnosis,
+    StudyRecord,
+    Trace,
+    WatchedProgram,
+)
 from fitwell.report.charts import (
     Figure,
     contributions_figure,
+    course_figure,
     dead_figure,
     evidence_figure,
     gradient_figure,
@@ -17,20 +27,27 @@ from fitwell.report.charts import (
     picture_figure,
     saturated_figure,
     scores_figure,
+    update_figure,
+    weights_figure,
 )
+from fitwell.report.network_svg import NetworkFigure, network_figure
 
 Figures: TypeAlias = dict[str, Figure | None]
 """Figures in the order of their page; None where there is nothing to draw."""
+
+Drawings: TypeAlias = dict[str, Figure | NetworkFigure | None]
+"""Figures and the network, for files."""
 
 
 def cure_figures(record: CureRecord) -> Figures:
     """Return the figures of a cure."""
     task, proof = record.task, record.proof
     return {
-        **diagnosis_figures(record.trace, record.diagnosis),
+        **_measured(record.trace, record.diagnosis),
         "losses": loss_figure(task, drawn_arms(record)),
         "contributions": contributions_figure(task, record.contributions),
         "scores": scores_figure(task, proof.arms if proof is not None else ()),
+        "weights": weights_figure(record.weights),
         "curve": learning_figure(record.learning_curve) if record.learning_curve else None,
     }
 
@@ -45,11 +62,36 @@ def study_figures(record: StudyRecord) -> Figures:
 
 def diagnosis_figures(trace: Trace, diagnosis: Diagnosis) -> Figures:
     """Return the figures of one run under watch, with what its findings are about outlined."""
+    return {"course": course_figure(trace), **_measured(trace, diagnosis)}
+
+
+def _measured(trace: Trace, diagnosis: Diagnosis) -> Figures:
     return {
         "gradients": gradient_figure(trace, diagnosis),
         "dead": dead_figure(trace, diagnosis),
         "saturated": saturated_figure(trace, diagnosis),
+        "updates": update_figure(trace),
     }
+
+
+def watched_figures(program: WatchedProgram) -> Figures:
+    """Return the figures of every network that a program trained, of those that ail alike once."""
+    return {
+        f"{group[0].name}-{name}": figure
+        for group in program.groups()
+        for name, figure in diagnosis_figures(group[0].trace, group[0].diagnosis).items()
+    }
+
+
+def cure_drawings(record: CureRecord) -> Drawings:
+    """Return the figures of a cure with the network."""
+    network = network_figure(record.task.anatomy, record.diagnosis)
+    return {"network": network, **cure_figures(record)}
+
+
+def diagnosis_drawings(diagnosis: Diagnosis, trace: Trace, anatomy: Anatomy | None) -> Drawings:
+    """Return the figures of one run under watch with the network, where it is known."""
+    return {"network": network_figure(anatomy, diagnosis), **diagnosis_figures(trace, diagnosis)}
 
 
 def claim_figures(record: ClaimRecord) -> Figures:

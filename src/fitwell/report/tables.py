@@ -6,7 +6,6 @@ characters spelled out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -49,7 +48,6 @@ from fitwell.words import say, say_many, told
 
 SEVERITY_STYLES = {"mild": "yellow", "moderate": "dark_orange", "severe": "bold red"}
 OUTCOME_STYLES = {"helps": "green", "hurts": "red", "no evidence": ""}
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
@@ -190,26 +188,6 @@ def contributions_table(task: TaskRecord, contributions: Iterable[Contribution])
             f"[{interval(one.effect, task.metric, unit=False)}]",
         )
     return table
-
-
-def sparkline(values: Sequence[float], width: int = 16) -> str:
-    """Return a curve as one line of blocks, low to high; gaps where a value is not finite.
-
-    Args:
-        values: The curve; longer ones are thinned to ``width`` points, ends kept.
-        width: Most characters used; at least 2.
-    """
-    if len(values) > width:
-        last = len(values) - 1
-        values = [values[round(place * last / (width - 1))] for place in range(width)]
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return ""
-    low, high = min(finite), max(finite)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        BARS[round((value - low) * scale)] if math.isfinite(value) else " " for value in values
-    )
 
 
 def _illness(chain: Sequence[Finding]) -> RenderableType:

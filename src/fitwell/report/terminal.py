@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.records import CureRecord, Diagnosis, StudyRecord, TaskRecord, Trace
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.network_lines import NetworkLines
-from fitwell.report.numbers import duration, mean, printable, quantity, score, scores_on_test
-from fitwell.report.series import Point, band, best_trials
+from fitwell.report.numbers import duration, mean, printable, score, scores_on_test
+from fitwell.report.series import best_trials
+from fitwell.report.sparklines import Sparks, gradient_sparks, run_sparks, trace_sparks
 from fitwell.report.tables import (
     arms_table,
     contributions_table,
     diagnosis_table,
-    sparkline,
     trials_table,
 )
 from fitwell.report.wording import (
@@ -42,7 +41,8 @@ def cure_story(record: CureRecord) -> RenderableType:
     """Tell a cure step by step, from the untreated network to the verdict."""
     steps: list[RenderableType] = [task_line(record.task)]
     steps.append(_step(1, say("Train as it is"), _baseline(record)))
-    steps.append(_step(2, say("Diagnose"), diagnosis_table(record.diagnosis)))
+    found = Group(diagnosis_table(record.diagnosis), Sparks(tuple(gradient_sparks(record.trace))))
+    steps.append(_step(2, say("Diagnose"), found))
     steps.append(_step(3, say("Search on validation data"), _search(record)))
     steps.append(_step(4, say("Prove on test data"), _proof(record)))
     took = say_many(
@@ -74,16 +74,18 @@ def study_story(study: StudyRecord) -> RenderableType:
 
 
 def diagnosis_story(
-    task: TaskRecord, diagnosis: Diagnosis, *, network: bool = False
+    task: TaskRecord, diagnosis: Diagnosis, trace: Trace, *, network: bool = False
 ) -> RenderableType:
     """Tell what was found in one run, and what was done to the data before it.
 
     Args:
         task: What was trained.
         diagnosis: What was found.
+        trace: What it was judged on.
         network: Whether the network is drawn before.
     """
-    parts = [task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes)]
+    drawn = Sparks(tuple(trace_sparks(trace)))
+    parts = [task_line(task), Text(), diagnosis_table(diagnosis), drawn, *_notes(task.notes)]
     if network and task.anatomy is not None:
         parts[1:1] = [Text(), NetworkLines(task.anatomy)]
     return Group(*parts)
@@ -112,7 +114,10 @@ def verdict_lines(headline: Headline) -> RenderableType:
 
 def files_written(folder: str) -> RenderableType:
     """Return where the results are."""
-    where = say("Written to {folder}: report.html tells it with figures.", folder=printable(folder))
+    where = say(
+        "Written to {folder}: report.html tells it with figures, report.md for a pull request.",
+        folder=printable(folder),
+    )
     return Text(f"\n{where}")
 
 
@@ -124,7 +129,7 @@ def _step(number: int, title: str, body: RenderableType) -> RenderableType:
 def _baseline(record: CureRecord) -> RenderableType:
     scores = scores_on_test(record.baseline)
     name = metric_title(record.task.metric)
-    lines = [
+    lines: list[RenderableType] = [
         Text(
             say_many(
                 "{metric} on test {score}, mean of {number} seed",
@@ -135,42 +140,17 @@ def _baseline(record: CureRecord) -> RenderableType:
             )
         )
     ]
-    lines.extend(_curve_lines(record.baseline))
-    return Group(*lines)
-
-
-def _curve_lines(runs: Sequence[RunRecord]) -> list[Text]:
-    drawn = band(runs)
-    curves = ((say("training loss"), drawn.train), (say("validation loss"), drawn.validation))
-    width = max(cell_len(name) for name, _ in curves)
-    lines = [
-        _curve_line(set_cell_size(n, width), points) for n, points in curves if len(points) > 1
-    ]
-    if drawn.diverged:
+    lines.append(Sparks(tuple(run_sparks(record.baseline))))
+    diverged = sum(run.diverged for run in record.baseline)
+    if diverged:
         said = say_many(
             "{diverged} of {number} run diverged",
             "{diverged} of {number} runs diverged",
-            drawn.runs,
-            diverged=drawn.diverged,
+            len(record.baseline),
+            diverged=diverged,
         )
         lines.append(Text(said, style="red"))
-    return lines
-
-
-def _curve_line(name: str, points: Sequence[Point]) -> Text:
-    means = [point.mean for point in points]
-    best = min(points, key=lambda point: point.mean)
-    ends = {"first": quantity(means[0]), "last": quantity(means[-1])}
-    if best == points[-1]:
-        told_ends = say("{first} to {last}", **ends)
-    else:
-        told_ends = say(
-            "{first} to {last}, lowest {lowest} (epoch {epoch})",
-            **ends,
-            lowest=quantity(best.mean),
-            epoch=best.epoch,
-        )
-    return Text(f"{name}  {sparkline(means)}  {told_ends}")
+    return Group(*lines)
 
 
 def _search(record: CureRecord) -> RenderableType:

@@ -11,11 +11,11 @@ from rich.text import Text
 from fitwell.records import WatchedModel, WatchedProgram
 from fitwell.records.watched import NOTHING_SEEN
 from fitwell.report.numbers import printable
+from fitwell.report.sparklines import Sparks, trace_sparks
 from fitwell.report.tables import diagnosis_table
-from fitwell.words import say, say_many, told
+from fitwell.report.wording import network_facts, network_names
+from fitwell.words import say, told
 
-_NAMED = 3
-"""So many networks of a group are named; of more, the first and the number."""
 _LISTED = 3
 """So many sentences on what was not judged are listed of a network that made no step; of more,
 their number."""
@@ -42,7 +42,7 @@ def _found(model: WatchedModel) -> list[RenderableType]:
     diagnosis = model.diagnosis
     number = len(diagnosis.unjudged)
     if model.steps or number <= _LISTED:
-        return [diagnosis_table(diagnosis)]
+        return [diagnosis_table(diagnosis), Sparks(tuple(trace_sparks(model.trace)))]
     line = say(
         "Not judged: {number} other conditions, as no step was made (--json lists them).",
         number=number,
@@ -51,25 +51,6 @@ def _found(model: WatchedModel) -> list[RenderableType]:
 
 
 def _heading(group: Sequence[WatchedModel]) -> RenderableType:
-    first = group[0]
-    names = [printable(model.name) for model in group]
-    if len(names) > _NAMED:
-        like = say_many("{number} network like it", "{number} networks like it", len(names) - 1)
-        names = [names[0], like]
-    steps = sorted({model.steps for model in group})
-    made = (
-        say("{low} to {high} steps", low=f"{steps[0]:,}", high=f"{steps[-1]:,}")
-        if len(steps) > 1
-        else say_many("{number} step", "{number} steps", steps[0])
-    )
-    about = say_many(
-        "{kind}, {number} parameter; {steps} of {optimizer}",
-        "{kind}, {number} parameters; {steps} of {optimizer}",
-        first.parameters,
-        kind=printable(first.kind),
-        steps=made,
-        optimizer=printable(first.optimizer),
-    )
-    line = Text.assemble((", ".join(names), "bold"))
-    line.append(f"  {about}", style="dim")
+    line = Text.assemble((printable(network_names(group)), "bold"))
+    line.append(f"  {printable(network_facts(group))}", style="dim")
     return line

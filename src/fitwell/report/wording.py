@@ -15,9 +15,12 @@ from fitwell.records import (
     RemedySpec,
     TaskRecord,
     Verdict,
+    WatchedModel,
+    WatchedProgram,
     curve_in_words,
     worst_of,
 )
+from fitwell.records.watched import NOTHING_SEEN
 from fitwell.report.conditions import condition_title, severity_word
 from fitwell.report.numbers import (
     SHARES,
@@ -32,6 +35,9 @@ from fitwell.report.numbers import (
 from fitwell.words import say, say_many, told
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
+
+NAMED = 3
+"""So many networks of a group are named; of more, the first and their number."""
 
 REMEDY_WORDS = {
     "Activation": say("replaces the activation functions of the hidden layers"),
@@ -111,6 +117,11 @@ class Headline:
     number: str
     sentence: str
     tone: Tone
+
+
+def headline_line(headline: Headline) -> str:
+    """Return an outcome in one line: its number, then its sentence."""
+    return say("{number}: {sentence}", number=headline.number, sentence=headline.sentence)
 
 
 def metric_title(slug: str) -> str:
@@ -323,6 +334,48 @@ def diagnosis_headline(diagnosis: Diagnosis) -> Headline:
     tone: Tone = "bad" if diagnosis.worst() == "severe" else "neutral"
     number = say_many("{number} illness", "{number} illnesses", len(chains))
     return Headline(number, say("Found: {conditions}.", conditions=", ".join(named)), tone)
+
+
+def watched_headline(program: WatchedProgram) -> Headline:
+    """Return what ails the networks that a program trained, one after another."""
+    groups = program.groups()
+    if not groups:
+        return Headline(say("nothing seen"), told(NOTHING_SEEN), "neutral")
+    if len(groups) == 1:
+        return diagnosis_headline(groups[0][0].diagnosis)
+    heads = [(network_names(group), diagnosis_headline(group[0].diagnosis)) for group in groups]
+    ill = sum(not model.diagnosis.healthy for model in program.models)
+    number = say(
+        "{ill} of {networks} ill",
+        ill=ill,
+        networks=say_many("{number} network", "{number} networks", len(program.models)),
+    )
+    sentences = (say("{name}: {outcome}", name=name, outcome=head.sentence) for name, head in heads)
+    tone: Tone = "good" if not ill else "bad" if program.worst() == "severe" else "neutral"
+    return Headline(number if ill else say("healthy"), " ".join(sentences), tone)
+
+
+def network_names(group: Sequence[WatchedModel]) -> str:
+    """Return the names of networks that ail alike; of many the first and how many are like it."""
+    if len(group) <= NAMED:
+        return ", ".join(model.name for model in group)
+    others = say_many("{number} network like it", "{number} networks like it", len(group) - 1)
+    return say("{first}, {others}", first=group[0].name, others=others)
+
+
+def network_facts(group: Sequence[WatchedModel]) -> str:
+    """Return the class, the size and the steps of networks that ail alike."""
+    first, steps = group[0], sorted({model.steps for model in group})
+    made = say_many("{number} step", "{number} steps", steps[-1])
+    if len(steps) > 1:
+        made = say("{least} to {most}", least=f"{steps[0]:,}", most=made)
+    return say(
+        "{kind}, {parameters}; {steps} of {optimizer}",
+        kind=first.kind,
+        parameters=say_many("{number} parameter", "{number} parameters", first.parameters),
+        steps=made,
+        optimizer=first.optimizer,
+    )
 
 
 def _from_to(before: ArmRecord, after: ArmRecord, task: TaskRecord) -> str:

@@ -35,6 +35,7 @@ def judged(
             steps=one.steps,
             diagnosis=_for_a_script(diagnose(one.trace, mute=mute)),
             cost=one.cost,
+            trace=one.trace,
         )
         for name, one in zip(names, trained, strict=True)
     )

@@ -17,7 +17,7 @@ from fitwell.records import (
     study_to_dict,
 )
 from fitwell.report.evidence import evidence_lines
-from fitwell.report.html import study_page
+from fitwell.report.formats import report_of
 from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
@@ -26,7 +26,12 @@ from fitwell.studies.judging import judged
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.store import Memory
-from fitwell.studies.training import check_serves, conflicts_of_recipe, without_test
+from fitwell.studies.training import (
+    changes_of,
+    check_serves,
+    conflicts_of_recipe,
+    without_test,
+)
 from fitwell.tasks import Task
 from fitwell.words import say
 
@@ -72,9 +77,16 @@ class Study:
         return "\n".join((*lines, *evidence_lines(self.record.task, self.record.arms)))
 
     def report(self, path: str | Path) -> Path:
-        """Write the study as one HTML page and return its path."""
+        """Write the study as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Returns:
+            The path.
+
+        Raises:
+            BadInput: If the path ends in anything else.
+        """
         target = Path(path)
-        target.write_text(study_page(self.record), encoding="utf-8")
+        target.write_text(report_of(self.record, target), encoding="utf-8")
         return target
 
     def to_dict(self) -> dict[str, object]:
@@ -194,7 +206,14 @@ def prove(bench: Bench, arms: Sequence[Arm], seeds: Sequence[int]) -> StudyRecor
         runs[job.arm].append(result)
     verdicts = judged(bench.task, runs)
     records = tuple(
-        ArmRecord(arm.name, arm.recipe, arm.rate, tuple(runs[arm.name]), verdicts.get(arm.name))
+        ArmRecord(
+            arm.name,
+            arm.recipe,
+            arm.rate,
+            tuple(runs[arm.name]),
+            verdicts.get(arm.name),
+            changes_of(bench.task, arm.recipe) if arm.recipe else (),
+        )
         for arm in arms
     )
     return StudyRecord(bench.task.record(), records, tuple(seeds))

@@ -283,13 +283,13 @@ def _histogram(
         y=alt.Y("count:Q", title=say("count"), axis=alt.Axis(tickCount=4, format=",")),
         tooltip=tips(alt, "low", "high", "count"),
     )
-    return sized(
-        alt.layer(
-            base.transform_filter("datum.state === 'spread'").mark_rect(style="bin"),
-            base.transform_filter("datum.state !== 'spread'").mark_rect(style="exact"),
-        ),
-        190,
-    )
+    there = {row["state"] for row in rows}
+    layers = [
+        base.transform_filter(f"datum.state === '{state}'").mark_rect(style=style)
+        for state, style in (("spread", "bin"), ("exactly zero", "exact"))
+        if state in there or not there
+    ]
+    return sized(alt.layer(*layers), 190)
 
 
 def _heat(picture: Heat) -> Spec:

@@ -19,9 +19,14 @@
     drawn.forEach((result) => result.finalize());
     drawn = [];
     const config = { ...painted(LOOK), ...fitted };
+    let shown = performance.now();
     for (const chart of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
       drawn.push(await vegaEmbed(chart, spec, { config, actions: false, renderer: "svg" }));
+      if (performance.now() - shown > 80) {  // lets the browser show what is drawn, and scroll
+        await new Promise((next) => setTimeout(next));
+        shown = performance.now();
+      }
     }
   };
 
