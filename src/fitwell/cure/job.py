@@ -27,7 +27,7 @@ from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
 from fitwell.studies.training import conflicts_of_recipe, without_test
 from fitwell.tasks import Task
-from fitwell.words import say
+from fitwell.words import known_language, say
 
 CURED = "cured"
 DEFAULT_BUDGET = "2min"
@@ -49,6 +49,7 @@ def cure(
     device: str = "cpu",
     blind: bool = False,
     command: str = "",
+    lang: str = "en",
 ) -> Cure:
     """Diagnose a task, search for the recipe that helps most, and prove it on test rows.
 
@@ -70,6 +71,7 @@ def cure(
         blind: Whether the search goes without the diagnosis: the same remedies and budget, proposed
             by Optuna's TPE from a flat prior. To see what the diagnosis is worth.
         command: The command to print in the report.
+        lang: Language of the report: ``"en"`` or ``"ko"``.
 
     Raises:
         BadInput: If an argument or the task cannot be used; nothing is then written.
@@ -78,6 +80,7 @@ def cure(
         Interrupted: After Ctrl-C; what was finished is kept, and the same call resumes it.
     """
     needs(*LAB)
+    known_language(lang)
     seconds = parse_budget(budget or DEFAULT_BUDGET) if budget or runs is None else None
     Budget(seconds, runs)
     check_seeds(seeds)
@@ -100,7 +103,7 @@ def cure(
         )
         try:
             record = case.solve(command)
-            model, ensemble = write_outputs(folder, task, record, device=device)
+            model, ensemble = write_outputs(folder, task, record, device=device, lang=lang)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: what was finished is kept in {folder.path}. "

@@ -24,7 +24,7 @@ from fitwell.words import say
 
 
 def write_outputs(
-    folder: Folder, task: Task, record: CureRecord, *, device: str
+    folder: Folder, task: Task, record: CureRecord, *, device: str, lang: str
 ) -> tuple[nn.Module, Ensemble | None]:
     """Write everything that a cure leaves behind, and return the network that it kept.
 
@@ -55,7 +55,7 @@ def write_outputs(
     )
     folder.write("treated.py", source)
     for name in ("report.html", "report.md"):
-        folder.write(name, report_of(record, name))
+        folder.write(name, report_of(record, name, lang=lang))
     folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
     shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
     return model, together
