@@ -7,7 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 
+from fitwell.recipe import Recipe
 from fitwell.records import Quantity, Trace
+from fitwell.studies.training import reproducible, treated_network
+from fitwell.tasks import Task
 from fitwell.watch import watch
 
 
@@ -31,6 +34,21 @@ def of_layers(trace: Trace, quantity: Quantity, role: str = "hidden") -> list[fl
     layers = sorted(trace.facts.layers, key=lambda layer: layer.order)
     found = (trace.of(quantity, layer.name) for layer in layers if layer.role == role)
     return [rows[0].value for rows in found if rows]
+
+
+def first_gradients(task: Task, recipe: Recipe, seed: int) -> list[float]:
+    """Return the norm of the gradient of every hidden layer's weights, before any learning.
+
+    Args:
+        task: Its network and 128 of its training rows are taken.
+        recipe: Remedies of the network.
+        seed: Seed of the initial weights.
+    """
+    rows = task.data.train.x[:128]
+    with reproducible(seed):
+        network = treated_network(task, recipe.specs, rows, seed=seed).model.train()
+        trace = first_step(network, rows, task.data.train.y[:128])
+    return of_layers(trace, Quantity.GRADIENT_NORM)
 
 
 def straight(values: list[float]) -> tuple[float, float]:
