@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -55,7 +55,7 @@ def say(template: str, /, **values: Any) -> Said:
     Args:
         template: The English sentence, its places in braces: ``"Averaging {networks} networks"``.
         values: What stands at the places, formatted already; sentences that were said are told
-            in the same language.
+            in the same language, other texts stay as they are.
     """
     return _said((template,), values, None)
 
@@ -70,6 +70,25 @@ def say_many(one: str, many: str, number: int, /, **values: Any) -> Said:
         values: As for :func:`say`.
     """
     return _said((one, many), {"number": f"{number:,}", **values}, number)
+
+
+def together(texts: Sequence[str], between: str = " ") -> Said:
+    """Return sentences one after another as one, each of them told in the language that is spoken.
+
+    Args:
+        texts: The sentences.
+        between: What stands between them, in every language.
+    """
+    places = {f"part{number}": text for number, text in enumerate(texts)}
+    return _said((between.join(f"{{{name}}}" for name in places),), places, None)
+
+
+def enumerated(texts: Sequence[str]) -> Said:
+    """Return names or sentences joined by "and"; there must be one."""
+    joined = together(texts[:1])
+    for text in texts[1:]:
+        joined = say("{some} and {last}", some=joined, last=text)
+    return joined
 
 
 def told(text: str) -> str:
@@ -111,7 +130,7 @@ def _said(template: tuple[str, ...], values: Mapping[str, Any], number: int | No
         found = book.gettext(template[0])
     else:
         found = book.ngettext(template[0], template[-1], number)
-    filled = {name: told(v) if isinstance(v, str) else v for name, v in values.items()}
+    filled = {name: told(v) if isinstance(v, Said) else v for name, v in values.items()}
     return Said(found.format(**filled), template, values)
 
 

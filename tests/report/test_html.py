@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -68,8 +70,21 @@ def words(text: str) -> str:
     return " ".join(text.replace("\u00a0", " ").split())
 
 
+def drawn(spec: Any) -> list[dict[str, Any]]:
+    """The numbers of a panel, as its reader has them in a file; empty cells are left out."""
+    rows = csv.DictReader(StringIO(spec["datasets"]["drawn"]))
+    return [{name: _number(text) for name, text in row.items() if text} for row in rows]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def values_in(spec: Any) -> list[dict[str, Any]]:
-    """Every row of data inside a specification."""
+    """Every row of data inside a specification that only helps to draw it."""
     if isinstance(spec, dict):
         own = spec["values"] if isinstance(spec.get("values"), list) else []
         rows = [row for row in own if isinstance(row, dict)]
@@ -113,7 +128,11 @@ def test_vega_is_carried_once_however_many_charts_there_are(page: Page) -> None:
 def test_every_chart_finds_its_specification_and_says_in_words_what_it_shows(page: Page) -> None:
     charts = [found for tag, found in page.elements if tag == "div" and "data-spec" in found]
     assert {chart["data-spec"] for chart in charts} == set(page.data)
-    assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 60 for chart in charts)
+    described = {found["id"] for tag, found in page.elements if tag == "p" and "id" in found}
+    for chart in charts:
+        assert chart["role"] == "img"
+        assert 10 < len(chart["aria-label"] or "") < 90
+        assert chart["aria-describedby"] in described
 
 
 def test_every_figure_has_a_caption_and_its_numbers_as_a_table(page: Page) -> None:
@@ -121,6 +140,7 @@ def test_every_figure_has_a_caption_and_its_numbers_as_a_table(page: Page) -> No
     assert tags.count("figure") == tags.count("figcaption") == 4
     assert page.text.count("How to read it:") == 4
     assert page.text.count("The numbers as a table") == 4
+    assert page.text.count("Data as CSV") == tags.count("button") == 4
 
 
 def test_text_out_of_a_run_is_shown_and_never_obeyed(cured: CureRecord) -> None:
@@ -153,7 +173,7 @@ def test_text_out_of_a_run_is_shown_and_never_obeyed(cured: CureRecord) -> None:
     assert [tag for tag, _ in hostile.elements if tag == "img"] == []
     assert hostile.code == plain.code
     assert hostile.text.count(HOSTILE) > 12
-    assert {row["layer"] for row in values_in(hostile.data["gradients-1"])} == {HOSTILE}
+    assert {row["layer"] for row in drawn(hostile.data["gradients-1"])} == {HOSTILE}
 
 
 def test_numbers_that_json_cannot_hold_do_not_break_a_page(cured: CureRecord) -> None:
@@ -171,10 +191,10 @@ def test_numbers_that_json_cannot_hold_do_not_break_a_page(cured: CureRecord) ->
     arms = (replace(untreated, runs=(lost, *untreated.runs[1:])), treated)
     page = Page(cure_page(replace(cured, trace=Trace(rows), proof=replace(cured.proof, arms=arms))))
     for spec in page.data.values():
-        numbers = [v for row in values_in(spec) for v in row.values() if isinstance(v, float)]
+        numbers = [v for row in drawn(spec) for v in row.values() if isinstance(v, float)]
         assert all(math.isfinite(number) for number in numbers)
     assert "1 of 8 runs diverged" in page.text
-    assert "Values that are not finite were seen in fc1." in str(page.elements)
+    assert "Values that are not finite were seen in fc1." in page.text
 
 
 def test_loss_curves_of_both_arms_share_one_scale_and_carry_the_gap(page: Page) -> None:
@@ -206,7 +226,7 @@ def test_a_training_loss_that_goes_to_zero_is_still_drawn_on_a_linear_scale(
 def test_gradients_are_drawn_by_layer_and_step_on_a_log_scale(page: Page) -> None:
     spec = page.data["gradients-1"]
     assert '"type": "log"' in json.dumps(spec)
-    assert list(dict.fromkeys(row["layer"] for row in values_in(spec))) == [
+    assert list(dict.fromkeys(row["layer"] for row in drawn(spec))) == [
         "fc1",
         "fc2",
         "fc3",
@@ -219,7 +239,7 @@ def test_a_trace_without_gradients_leaves_their_figure_out(cured: CureRecord) ->
 
 
 def test_an_interval_is_drawn_in_points_with_a_dot_for_every_seed(page: Page) -> None:
-    rows = values_in(page.data["scores-2"])
+    rows = drawn(page.data["scores-2"])
     (effect,) = {(row["mean"], row["low"], row["high"]) for row in rows if "mean" in row}
     assert effect == pytest.approx((4.92, 4.41, 5.43))
     assert len([row for row in rows if "value" in row]) == 8

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -16,9 +18,9 @@ from fitwell.report.terminal import cure_story
 from fitwell.report.wording import curve_sentences
 
 
-def drawn(layer: dict[str, Any]) -> list[dict[str, Any]]:
-    values: list[dict[str, Any]] = layer["data"]["values"]
-    return values
+def drawn(curve: LearningCurve, what: str) -> list[dict[str, str]]:
+    rows = csv.DictReader(StringIO(learning_figure(curve).panels[0].csv))
+    return [row for row in rows if row["what"] == what]
 
 
 def layers(curve: LearningCurve) -> dict[str, dict[str, Any]]:
@@ -82,27 +84,31 @@ def test_a_back_test_that_missed_warns(curve: LearningCurve) -> None:
 
 
 def test_every_run_is_a_dot_and_every_forecast_a_diamond(curve: LearningCurve) -> None:
-    found = layers(curve)
-    assert len(drawn(found["seed"])) == 4 * 3
-    assert [row["rows"] for row in drawn(found["mean"])] == [1000, 2000]
-    assert drawn(found["interval"])[0]["low"] == 0.871
+    filters = {style: layer.get("transform") for style, layer in layers(curve).items()}
+    assert filters["seed"] == [{"filter": "datum.what === 'run'"}]
+    assert filters["mean"] == [{"filter": "datum.what === 'forecast'"}]
+    assert len(drawn(curve, "run")) == 4 * 3
+    assert [row["rows"] for row in drawn(curve, "forecast")] == ["1000", "2000"]
+    assert drawn(curve, "forecast")[0]["low"] == "0.871"
 
 
 def test_the_fitted_and_the_forecast_part_of_the_line_meet_at_all_rows(
     curve: LearningCurve,
 ) -> None:
-    line = drawn(layers(curve)["curve"])
+    line = drawn(curve, "line")
     parts = {
         name: [row["rows"] for row in line if row["curve"] == name]
         for name in ("fitted", "forecast")
     }
-    assert parts == {"fitted": [62, 125, 250, 500], "forecast": [500, 1000, 2000]}
+    assert parts == {"fitted": ["62", "125", "250", "500"], "forecast": ["500", "1000", "2000"]}
 
 
 def test_augmentation_is_a_line_across_only_where_it_was_tried(curve: LearningCurve) -> None:
-    assert drawn(layers(curve)["kept"])[0]["score"] == pytest.approx(0.89)
-    without = layers(replace(curve, augmented=None))
-    assert "kept" not in without
+    (given,) = drawn(curve, "augmented")
+    assert float(given["score"]) == pytest.approx(0.89)
+    without = replace(curve, augmented=None)
+    assert "kept" not in layers(without)
+    assert drawn(without, "augmented") == []
 
 
 def test_the_figure_has_its_numbers_as_a_table(curve: LearningCurve) -> None:

@@ -166,7 +166,7 @@ def test_the_story_of_a_check_draws_the_network_only_if_asked(
     stories = []
     for network in (False, True):
         with console.capture() as capture:
-            console.print(diagnosis_story(drawn, diagnosis, network=network))
+            console.print(diagnosis_story(drawn, diagnosis, Trace(), network=network))
         stories.append(capture.get())
     assert "⊕─╯" not in stories[0]
     assert stories[1].index("⊕─╯") < stories[1].index("Overfitting")

@@ -6,28 +6,19 @@ from dataclasses import replace
 from fitwell.records import (
     ArmRecord,
     Curves,
-    Facts,
-    LayerFact,
-    Quantity,
-    Row,
     RunRecord,
     Score,
     StudyRecord,
     TaskRecord,
-    Trace,
     Trial,
 )
-from fitwell.report.series import band, best_trials, gradient_grid, paired_differences
+from fitwell.report.series import band, best_trials, paired_differences
 
 
 def _with_curves(
     run: RunRecord, train: tuple[float, ...], validation: tuple[float, ...]
 ) -> RunRecord:
     return replace(run, curves=Curves(train, validation), best_epoch=len(validation) - 1)
-
-
-def _norms(*rows: tuple[int, str, float]) -> Trace:
-    return Trace([Row(step, Quantity.GRADIENT_NORM, value, layer) for step, layer, value in rows])
 
 
 def test_a_band_holds_mean_and_range_of_each_epoch(proof: StudyRecord) -> None:
@@ -88,32 +79,3 @@ def test_trials_kept_for_more_seeds_come_first_then_the_better_metric(task: Task
     assert [trial.rate for trial in best_trials(task, trials)] == [3, 2, 1, 4]
     smaller = replace(task, higher_is_better=False)
     assert [trial.rate for trial in best_trials(smaller, trials)] == [2, 3, 1, 4]
-
-
-def test_layers_of_a_grid_stand_in_the_order_in_which_they_run() -> None:
-    trace = _norms((0, "out", 1.0), (0, "stranger", 1.0), (0, "in", 1.0))
-    trace.facts = Facts(
-        (LayerFact("out", "Linear", "output", 1), LayerFact("in", "Linear", "hidden", 0))
-    )
-    assert gradient_grid(trace).layers == ("in", "out", "stranger")
-
-
-def test_of_neighbouring_steps_the_largest_is_shown() -> None:
-    grid = gradient_grid(_norms((0, "a", 1.0), (5, "a", 100.0), (9, "a", 7.0)), columns=2)
-    assert [(c.column, c.first, c.last) for c in grid.cells] == [(0, 0, 5), (1, 9, 9)]
-    assert grid.cells[0].value == 100.0
-
-
-def test_a_grid_tells_zero_and_lost_gradients_apart() -> None:
-    rows = [(0, "fine", 1.0), (0, "zero", 0.0), (0, "lost", math.nan), (0, "huge", math.inf)]
-    states = {cell.layer: cell.state for cell in gradient_grid(_norms(*rows)).cells}
-    assert states == {
-        "fine": "positive",
-        "zero": "zero",
-        "lost": "not finite",
-        "huge": "not finite",
-    }
-
-
-def test_the_norm_of_the_whole_network_is_no_layer_of_the_grid() -> None:
-    assert gradient_grid(_norms((0, "", 1.0))).cells == ()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from fitwell.records import CureRecord, Diagnosis, Finding, RemedySpec, StudyRecord, TaskRecord
-from fitwell.report.tables import arms_table, diagnosis_table, sparkline, tasks_table
+from fitwell.report.sparklines import sparkline
+from fitwell.report.tables import arms_table, diagnosis_table, tasks_table
 from fitwell.report.terminal import cure_story, files_written, study_story
 
 HOSTILE = "fc[bold red]1[/] \x1b[31m:smile:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -89,6 +90,12 @@ def digest(claim: Claim) -> str:
     mine = [path for path in _claim_files() if _number(path) == claim.number]
     facts = [_of_files(mine), _shared_code(), claim.seeds, [version(name) for name in LIBRARIES]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the numbers of claims depend on."""
+    found = {"fitwell": version("fitwell"), "python": platform.python_version()}
+    return {**found, **{name: version(name) for name in LIBRARIES}}
 
 
 @cache

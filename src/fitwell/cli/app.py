@@ -18,11 +18,21 @@ import typer
 
 from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
+from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
-from fitwell.cli.output import show, writable, write_json, write_text
+from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.output import (
+    folder_for,
+    result,
+    show,
+    writable,
+    write_figures,
+    write_json,
+    write_text,
+)
 from fitwell.cli.patching import patch
 from fitwell.cli.places import On, StorageOf, StudyOf, place
-from fitwell.cli.progress import TerminalProgress
+from fitwell.cli.progress import progress_of
 from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
@@ -71,12 +81,6 @@ Time: TypeAlias = Annotated[
 ]
 Seeds: TypeAlias = Annotated[
     int, typer.Option("--seeds", metavar="N", help="Fresh seeds: runs of every arm.")
-]
-Json: TypeAlias = Annotated[
-    Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
-]
-Page: TypeAlias = Annotated[
-    Path | None, typer.Option("--report", metavar="PATH", help="Write a page (HTML, one file).")
 ]
 
 
@@ -134,10 +138,15 @@ def cure(
     group: Group = None,
     time: Time = None,
     json: Json = None,
+    figures: Figures = None,
+    quiet: Quiet = False,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
     writable(json, beside=(task,))
+    folder_for(figures)
+    from fitwell.report.figures import cure_drawings
     from fitwell.report.terminal import cure_story, files_written
+    from fitwell.report.wording import cure_headline, headline_line
     from fitwell.tasks import load
 
     loaded = load(task, column=target, kind=kind, group=group, time=time)
@@ -147,7 +156,7 @@ def cure(
         budget = DEFAULT_BUDGET
     again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
     with (
-        TerminalProgress() as progress,
+        progress_of(quiet=quiet) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = find_cure(
@@ -162,9 +171,14 @@ def cure(
             executor=executor,
             blind=blind,
         )
-    show(cure_story(found.record))
     write_json(json, found.record.to_dict())
-    show(files_written(str(found.out)))
+    if figures is not None:
+        write_figures(figures, cure_drawings(found.record))
+    if quiet:
+        result(headline_line(cure_headline(found.record)))
+    else:
+        show(cure_story(found.record))
+        show(files_written(str(found.out)))
 
 
 def _spelled(verb: str, task: str, **options: object) -> str:
@@ -186,24 +200,36 @@ def check(
     time: Time = None,
     json: Json = None,
     report: Page = None,
+    figures: Figures = None,
+    quiet: Quiet = False,
 ) -> None:
     """Watch one training run and say what is wrong with it."""
     writable(json, report, beside=(task,))
-    from fitwell.report.html import diagnosis_page
+    folder_for(figures)
+    from fitwell.report.figures import diagnosis_drawings
+    from fitwell.report.formats import diagnosis_report, is_markdown
     from fitwell.report.terminal import diagnosis_story
+    from fitwell.report.wording import diagnosis_headline, headline_line
     from fitwell.tasks import load
 
+    is_markdown(report or "")
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import check as watch_once
 
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
-    show(diagnosis_story(about, diagnosis, network=network))
+    if quiet:
+        result(headline_line(diagnosis_headline(diagnosis)))
+    else:
+        show(diagnosis_story(about, diagnosis, trace, network=network))
     write_json(json, diagnosis.to_dict())
     if report is not None:
-        notes, anatomy = about.notes, about.anatomy
-        page = diagnosis_page(diagnosis, trace, about.name, notes=notes, anatomy=anatomy)
-        write_text(report, page)
+        text = diagnosis_report(
+            diagnosis, trace, about.name, report, notes=about.notes, anatomy=about.anatomy
+        )
+        write_text(report, text)
+    if figures is not None:
+        write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
     if fail_on.fails(diagnosis.worst()):
         raise typer.Exit(1)
 
@@ -233,32 +259,43 @@ def compare(
     time: Time = None,
     json: Json = None,
     report: Page = None,
+    figures: Figures = None,
+    quiet: Quiet = False,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
     writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
-    from fitwell.report.html import study_page
+    folder_for(figures)
+    from fitwell.report.figures import study_figures
+    from fitwell.report.formats import is_markdown, report_of
     from fitwell.report.terminal import study_story
+    from fitwell.report.wording import headline_line, study_headline
     from fitwell.tasks import load
 
+    is_markdown(report or "")
     arms = arms_in(recipe)
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import compare as run_arms
 
     with (
-        TerminalProgress() as progress,
+        progress_of(quiet=quiet) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = run_arms(
             loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
         )
-    show(study_story(found.record))
+    if quiet:
+        result(headline_line(study_headline(found.record.task, found.record.arms)))
+    else:
+        show(study_story(found.record))
     write_json(json, study_to_dict(found.record))
     if report is not None:
-        write_text(report, study_page(found.record))
+        write_text(report, report_of(found.record, report))
+    if figures is not None:
+        write_figures(figures, study_figures(found.record))
 
 
 @app.command()
-def tasks(json: Json = None) -> None:
+def tasks(json: Json = None, quiet: Quiet = False) -> None:
     """List the built-in tasks and what is wrong with them."""
     writable(json)
     from fitwell.report.tables import tasks_table
@@ -274,10 +311,14 @@ def tasks(json: Json = None) -> None:
         }
         for task in builtin().values()
     ]
-    show(tasks_table(known))
+    if quiet:
+        result("\n".join(str(task["name"]) for task in known))
+    else:
+        show(tasks_table(known))
     write_json(json, {"schema": 1, "tasks": known})
 
 
+app.command()(learn)
 app.command()(patch)
 app.command()(calibrate)
 app.command()(worker)

@@ -7,14 +7,18 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 
 from fitwell.errors import OutputError
 from fitwell.report.numbers import printable
+
+if TYPE_CHECKING:
+    from fitwell.report.charts import Figure
+    from fitwell.report.network_svg import NetworkFigure
 
 PIPED_WIDTH = 80
 """Columns of a story that no terminal shows, unless ``COLUMNS`` says otherwise."""
@@ -32,6 +36,15 @@ def show(story: RenderableType) -> None:
         plain.print(story)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     sys.stdout.write("\n".join([*lines, ""]))
+
+
+def result(text: str) -> None:
+    """Print the one line that ``--quiet`` leaves of a story."""
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def silent(text: str) -> None:
+    """Tell nothing, as ``--quiet`` asks."""
 
 
 def complain(text: str) -> None:
@@ -81,6 +94,34 @@ def writable(*paths: Path | None, beside: Sequence[str] = ()) -> None:
             raise OutputError(
                 f"Cannot write {path}: {error.strerror}; choose another place."
             ) from error
+
+
+def folder_for(path: Path | None) -> None:
+    """Check, before any work is done, that files can be written into a folder, and make it.
+
+    Raises:
+        OutputError: If it cannot be made or written into, or is a file.
+    """
+    if path is None:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise OutputError(f"Cannot write into {path}: {error.strerror}; name a folder.") from error
+
+
+def write_figures(path: Path | None, figures: Mapping[str, Figure | NetworkFigure | None]) -> None:
+    """Write figures as PNG and SVG into a folder; nothing if there is no path.
+
+    Raises:
+        OutputError: If one cannot be written.
+    """
+    if path is not None:
+        from fitwell.report.export import figure_files
+
+        for name, content in figure_files(figures).items():
+            write_bytes(path / name, content)
 
 
 def _file_of(given: str) -> Path:

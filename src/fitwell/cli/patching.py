@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fitwell.cli.options import Json, Quiet
 from fitwell.cli.output import remark, writable, write_bytes, write_json, write_text
 from fitwell.cli.recipes import recipe_in
 from fitwell.errors import BadInput, OutputError, needs
@@ -50,9 +51,8 @@ def patch(
             "--loop", metavar="PATH", help="Write what belongs to the training loop (Python)."
         ),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
-    ] = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write a recipe into a network's own source: the change as a diff."""
     writable(out, loop, json, beside=(target, recipe))
@@ -72,7 +72,8 @@ def patch(
     if write and made.diff:
         _write(made)
     write_json(json, made.to_dict())
-    remark(str(made))
+    if not quiet:
+        remark(str(made))
 
 
 def _print(made: Patch) -> None:

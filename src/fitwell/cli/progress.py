@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 from rich.console import Console
 from rich.progress import (
@@ -21,20 +23,36 @@ from rich.text import Text
 
 from fitwell.report.numbers import count, duration, printable
 
+if TYPE_CHECKING:
+    from fitwell.studies import Progress as StudyProgress
+
+
+def progress_of(*, quiet: bool) -> AbstractContextManager[StudyProgress]:
+    """Return what a study tells its progress, on standard error or nobody."""
+    from fitwell.studies.progress import Silent
+
+    return nullcontext(Silent()) if quiet else TerminalProgress()
+
 
 @final
 class TerminalProgress:
     """Shows the stages of a study on standard error; use it as a context manager.
 
-    On a terminal every stage is a bar that is gone at the end; elsewhere a stage is one line when
-    it begins and one when it ends.
+    On a terminal every stage is a bar that is gone at the end; elsewhere, whatever the
+    environment says of colours, a stage is one line when it begins and one when it ends.
 
     Args:
         console: Where to show it; by default standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, markup=False, highlight=False, emoji=False)
+        self._console = console or Console(
+            stderr=True,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            force_terminal=None if sys.stderr.isatty() else False,
+        )
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
         self._name, self._runs, self._began = "", 0, 0.0

@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fitwell.cli.limits import FailOn
-from fitwell.cli.output import complain, show, writable, write_json, write_text
+from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.output import (
+    complain,
+    folder_for,
+    result,
+    show,
+    silent,
+    writable,
+    write_figures,
+    write_json,
+    write_text,
+)
 from fitwell.errors import BadInput, Interrupted, ScriptRefused, in_range
 from fitwell.records import CONDITIONS
 
 if TYPE_CHECKING:
-    from fitwell.records import Recorded
+    from fitwell.records import Recorded, WatchedProgram
 
 CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": False}
 """The first word that is no option is the script: everything behind it belongs to the script."""
@@ -54,9 +65,10 @@ def watch(
             "--trace", metavar="PATH", help="Write what was recorded, one file a network."
         ),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
-    ] = None,
+    json: Json = None,
+    report: Page = None,
+    figures: Figures = None,
+    quiet: Quiet = False,
 ) -> None:
     """Run a PyTorch or Keras script as it is, and say what is wrong with its training.
 
@@ -66,14 +78,17 @@ def watch(
         if name not in CONDITIONS:
             raise BadInput(f"Cannot mute {name!r}: expected one of {', '.join(CONDITIONS)}.")
     in_range("--overhead", overhead, 0.0, 1.0, open_low=True)
-    writable(trace, json, beside=(script,))
+    writable(trace, json, report, beside=(script,))
+    folder_for(figures)
+    from fitwell.report.formats import is_markdown, report_of
     from fitwell.script import Program, Watcher, judged, seen_to_train
 
     program = Program(script, tuple(arguments or ()), module=module)
     program.check()
+    is_markdown(report or "")
     out, err = sys.stdout, sys.stderr
     _as_python_begins(out, err)
-    watcher = Watcher(overhead, say=complain)
+    watcher = Watcher(overhead, say=silent if quiet else complain)
     with watcher.watching():
         ended = program.run()
         if ended.error is not None and not ended.interrupted and not ended.refused:
@@ -82,10 +97,14 @@ def watch(
     if ended.refused and not seen_to_train(watcher.recorded):
         raise ScriptRefused(ended.refused)
     found = judged(program, ended, watcher.recorded, mute or ())
-    from fitwell.report.watched import watched_story
-
-    show(watched_story(found))
+    _tell(found, quiet=quiet)
     write_json(json, found.to_dict())
+    if report is not None:
+        write_text(report, report_of(found, report))
+    if figures is not None:
+        from fitwell.report.figures import watched_figures
+
+        write_figures(figures, watched_figures(found))
     if trace is not None:
         _write_traces(trace, seen_to_train(watcher.recorded))
     if ended.refused:
@@ -95,6 +114,16 @@ def watch(
     code = ended.code or int(fail_on.fails(found.worst()))
     if code:
         raise typer.Exit(code)
+
+
+def _tell(found: WatchedProgram, *, quiet: bool) -> None:
+    from fitwell.report.watched import watched_story
+    from fitwell.report.wording import headline_line, watched_headline
+
+    if quiet:
+        result(headline_line(watched_headline(found)))
+    else:
+        show(watched_story(found))
 
 
 def _as_python_begins(*streams: object) -> None:

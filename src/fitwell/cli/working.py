@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fitwell.cli.output import complain
+from fitwell.cli.options import Quiet
+from fitwell.cli.output import complain, silent
 from fitwell.cli.places import StudyOf
 from fitwell.errors import in_range, needs
 
@@ -28,6 +29,7 @@ def worker(
         float | None,
         typer.Option("--idle", metavar="SECONDS", help="Stop after so long without work [stay]."),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Do runs of studies that `cure` and `compare` share by --storage, until stopped.
 
@@ -40,4 +42,4 @@ def worker(
         in_range("--idle", idle, 0, 1e9)
     from fitwell.studies.storage.worker import work  # needs sqlalchemy
 
-    work(storage, study=study, idle=idle, tell=complain)
+    work(storage, study=study, idle=idle, tell=silent if quiet else complain)

@@ -17,7 +17,7 @@ from fitwell.cure.source import treated_source
 from fitwell.modules.ensemble import Ensemble
 from fitwell.recipe import Recipe
 from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
-from fitwell.report.html import cure_page
+from fitwell.report.formats import report_of
 from fitwell.studies.folder import RESULT, Folder
 from fitwell.tasks import Task
 
@@ -53,7 +53,8 @@ def write_outputs(
         networks=len(together.networks) if together is not None else 0,
     )
     folder.write("treated.py", source)
-    folder.write("report.html", cure_page(record))
+    for name in ("report.html", "report.md"):
+        folder.write(name, report_of(record, name))
     folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
     shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
     return model, together

@@ -10,7 +10,7 @@ from torch import nn
 
 from fitwell.recipe import Recipe
 from fitwell.records import CureRecord, Diagnosis
-from fitwell.report.html import cure_page
+from fitwell.report.formats import report_of
 from fitwell.studies.study import Study
 
 
@@ -49,7 +49,14 @@ class Cure:
         return Study(self.record.proof) if self.record.proof else None
 
     def report(self, path: str | Path) -> Path:
-        """Write the report as one HTML page and return its path."""
+        """Write the report as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Returns:
+            The path.
+
+        Raises:
+            BadInput: If the path ends in anything else.
+        """
         target = Path(path)
-        target.write_text(cure_page(self.record), encoding="utf-8")
+        target.write_text(report_of(self.record, target), encoding="utf-8")
         return target

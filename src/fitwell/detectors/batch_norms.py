@@ -13,6 +13,7 @@ from fitwell.detectors.outcome import is_tried, went_well
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, NormFact, Quantity, Severity, Trace
+from fitwell.words import say
 
 _ONE_VALUE = re.compile(r"Expected more than 1 value per channel when training")
 
@@ -84,12 +85,14 @@ class SmallBatchNorm(Detector):
             layers=tuple(norm.name for norm in small),
             since=None,
             evidence={"rows": float(rows), **({} if worst is None else {"drift": worst})},
-            explanation=(
-                f"Batch norm takes its statistics from {rows} rows at a time: their mean is off "
-                f"by about {worst or 1 / math.sqrt(rows):.1f} standard deviations, and evaluation "
-                "runs on other statistics than training."
+            explanation=say(
+                "Batch norm takes its statistics from {rows} rows at a time: their mean is off "
+                "by about {off} standard deviations, and evaluation runs on other statistics than "
+                "training.",
+                rows=rows,
+                off=f"{worst or 1 / math.sqrt(rows):.1f}",
             ),
-            phrase=f"batch norm over {rows} rows",
+            phrase=say("batch norm over {rows} rows", rows=rows),
         )
 
     def _severity(self, trace: Trace, rows: int) -> Severity:
@@ -105,16 +108,16 @@ class SmallBatchNorm(Detector):
             layers=tuple(norm.name for norm in trace.facts.norms if norm.kind == "batch"),
             since=None,
             evidence={"rows": 1.0},
-            explanation=(
+            explanation=say(
                 "Batch norm was given a batch of one row, which has no statistics, and raised: "
-                f"{trace.facts.error.splitlines()[0]}"
-            ).rstrip(".")
-            + ".",
-            advice=(
+                "{error}.",
+                error=trace.facts.error.splitlines()[0].rstrip("."),
+            ),
+            advice=say(
                 "Give batches of 16 rows or more, with drop_last=True in the DataLoader so that "
                 "none of one row is left over."
             ),
-            phrase="batch norm over one row",
+            phrase=say("batch norm over one row"),
         )
 
 
@@ -167,12 +170,19 @@ class RecurrentBatchNorm(Detector):
                 **({"drift": max(drifts)} if drifts else {}),
             },
             explanation=(
-                "Batch norm stands in a recurrence"
-                + (f" and is called {calls} times a pass" if inside else "")
-                + ": the states of all time steps share one running mean and deviation, which fit "
-                "none of them in evaluation."
+                say(
+                    "Batch norm stands in a recurrence and is called {calls} times a pass: the "
+                    "states of all time steps share one running mean and deviation, which fit none "
+                    "of them in evaluation.",
+                    calls=calls,
+                )
+                if inside
+                else say(
+                    "Batch norm stands in a recurrence: the states of all time steps share one "
+                    "running mean and deviation, which fit none of them in evaluation."
+                )
             ),
-            phrase="batch norm in a recurrence",
+            phrase=say("batch norm in a recurrence"),
         )
 
 

@@ -11,6 +11,7 @@ from fitwell.detectors.outcome import went_well
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Trace
+from fitwell.words import say
 
 
 @final
@@ -58,7 +59,11 @@ class AccumulatedGradients(Detector):
         count = len(trace.series(Quantity.CARRIED_GRADIENT))
         if count >= self.pairs:
             return None
-        return f"accumulated_gradients: needs {self.pairs} pairs of steps, there were {count}."
+        return say(
+            "accumulated_gradients: needs {pairs} pairs of steps, there were {count}.",
+            pairs=self.pairs,
+            count=count,
+        )
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
@@ -79,12 +84,17 @@ class AccumulatedGradients(Detector):
                     "pairs": float(len(seen)),
                     "share": len(carried) / len(seen),
                 },
-                explanation=(
-                    f"In {len(carried)} of {len(seen)} pairs of steps the gradient was not "
-                    f"cleared: {min(typical, 1.0):.0%} of it is left over from earlier steps, so "
-                    "that updates grow and point backwards in time."
+                explanation=say(
+                    "In {carried} of {pairs} pairs of steps the gradient was not cleared: {share} "
+                    "of it is left over from earlier steps, so that updates grow and point "
+                    "backwards in time.",
+                    carried=len(carried),
+                    pairs=len(seen),
+                    share=f"{min(typical, 1.0):.0%}",
                 ),
-                advice="Call optimizer.zero_grad() once before every backward pass of a new step.",
-                phrase="gradients are never cleared",
+                advice=say(
+                    "Call optimizer.zero_grad() once before every backward pass of a new step."
+                ),
+                phrase=say("gradients are never cleared"),
             ),
         )

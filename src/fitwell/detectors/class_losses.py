@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fitwell.detectors.given import ROUNDING, WRONG_AXIS, Given, Mismatch
+from fitwell.words import say
 
 _SQUASHED = ("sigmoid", "hardsigmoid", "tanh", "hardtanh", "softsign")
 _ONE_SIDED = ("relu", "relu6", "softplus")
@@ -17,11 +18,15 @@ def single_unit(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        "The output layer has one unit, and a softmax over one unit is 1 whatever the network "
-        "computes: the loss cannot change.",
-        "Give the output layer one unit for each class; for two classes one unit will do, with a "
-        "binary cross entropy in place of the softmax.",
-        "a softmax over one unit",
+        say(
+            "The output layer has one unit, and a softmax over one unit is 1 whatever the network "
+            "computes: the loss cannot change."
+        ),
+        say(
+            "Give the output layer one unit for each class; for two classes one unit will do, with "
+            "a binary cross entropy in place of the softmax."
+        ),
+        say("a softmax over one unit"),
         {"units": 1.0, **given.measured("low", "high")},
     )
 
@@ -33,11 +38,16 @@ def rows_as_classes(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        f"The loss was given {given.output_shape[0]} outputs on a single axis, and takes them for "
-        "the classes of one row.",
-        "Give the output layer one unit for each class, and keep both axes (batch, classes); for "
-        "two classes take BCEWithLogitsLoss.",
-        "the batch is taken for the classes",
+        say(
+            "The loss was given {outputs} outputs on a single axis, and takes them for the classes "
+            "of one row.",
+            outputs=given.output_shape[0],
+        ),
+        say(
+            "Give the output layer one unit for each class, and keep both axes (batch, classes); "
+            "for two classes take BCEWithLogitsLoss."
+        ),
+        say("the batch is taken for the classes"),
         {"outputs": float(given.output_shape[0])},
     )
 
@@ -51,12 +61,20 @@ def too_few_units(given: Given) -> Mismatch | None:
     from_one = given.target_low == 1 and given.target_high == given.units
     return Mismatch(
         "severe",
-        f"There are class numbers up to {given.target_high:.0f}, and {given.units} output units, "
-        f"which stand for the classes 0 to {given.units - 1}.",
-        "Number the classes from 0: subtract 1 from the targets."
+        say(
+            "There are class numbers up to {highest}, and {units} output units, which stand for "
+            "the classes 0 to {last}.",
+            highest=f"{given.target_high:.0f}",
+            units=given.units,
+            last=given.units - 1,
+        ),
+        say("Number the classes from 0: subtract 1 from the targets.")
         if from_one
-        else f"Give the output layer {given.target_high + 1:.0f} units, one for each class.",
-        "more classes than output units",
+        else say(
+            "Give the output layer {units} units, one for each class.",
+            units=f"{given.target_high + 1:.0f}",
+        ),
+        say("more classes than output units"),
         {"units": float(given.units), **given.measured("target_high")},
     )
 
@@ -68,11 +86,15 @@ def cut_class_numbers(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        "The targets are not whole numbers, and a sparse cross entropy cuts them down to class "
-        "numbers.",
-        "For a number as target take mean_squared_error and a linear output of one unit; for "
-        "classes number them from 0.",
-        "targets that are no class numbers",
+        say(
+            "The targets are not whole numbers, and a sparse cross entropy cuts them down to class "
+            "numbers."
+        ),
+        say(
+            "For a number as target take mean_squared_error and a linear output of one unit; for "
+            "classes number them from 0."
+        ),
+        say("targets that are no class numbers"),
         given.measured("target_low", "target_high"),
     )
 
@@ -84,11 +106,15 @@ def softmax_over_wrong_axis(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        "The network ends with a softmax, and yet its rows do not sum to 1: it runs over the "
-        "batch instead of the classes.",
-        "Let the softmax run over the classes (dim=1 or dim=-1), or leave it out before a loss "
-        "that takes logits.",
-        "a softmax over the batch",
+        say(
+            "The network ends with a softmax, and yet its rows do not sum to 1: it runs over the "
+            "batch instead of the classes."
+        ),
+        say(
+            "Let the softmax run over the classes (dim=1 or dim=-1), or leave it out before a loss "
+            "that takes logits."
+        ),
+        say("a softmax over the batch"),
         given.measured("row_error"),
     )
 
@@ -102,11 +128,15 @@ def double_softmax(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        "The network ends with a softmax, and the loss applies one itself: twice squashed, the "
-        "outputs can hardly differ, the loss cannot come near 0 and gradients are small.",
-        "Remove the softmax at the end of the network: CrossEntropyLoss takes logits "
-        "(in Keras, set from_logits=False).",
-        "a softmax before a loss that applies one",
+        say(
+            "The network ends with a softmax, and the loss applies one itself: twice squashed, the "
+            "outputs can hardly differ, the loss cannot come near 0 and gradients are small."
+        ),
+        say(
+            "Remove the softmax at the end of the network: CrossEntropyLoss takes logits "
+            "(in Keras, set from_logits=False)."
+        ),
+        say("a softmax before a loss that applies one"),
         given.measured("row_error", "low", "high") or {"units": float(given.units)},
     )
 
@@ -122,10 +152,22 @@ def squashed_logits(given: Given) -> Mismatch | None:
     loss = "CrossEntropyLoss" if given.kind == "classes" else "BCEWithLogitsLoss"
     return Mismatch(
         "severe",
-        f"The network ends with {given.activation}, and the loss applies a {inside} itself: the "
-        "outputs are squashed twice, so that no class can become sure and gradients are small.",
-        f"Remove the {given.activation} at the end of the network: {loss} takes logits.",
-        f"{given.activation} before a loss that applies a {inside}",
+        say(
+            "The network ends with {activation}, and the loss applies a {inside} itself: the "
+            "outputs are squashed twice, so that no class can become sure and gradients are small.",
+            activation=given.activation,
+            inside=inside,
+        ),
+        say(
+            "Remove the {activation} at the end of the network: {loss} takes logits.",
+            activation=given.activation,
+            loss=loss,
+        ),
+        say(
+            "{activation} before a loss that applies a {inside}",
+            activation=given.activation,
+            inside=inside,
+        ),
         given.measured("low", "high") or {"units": float(given.units)},
     )
 
@@ -138,15 +180,19 @@ def one_sided_logits(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "mild" if given.learned else "severe",
-        f"The network ends with {given.activation}: its units cannot fall below 0, and one "
-        "that is 0 for every row gets no gradient.",
-        f"Remove the {given.activation} at the end of the network"
-        + (
-            "."
-            if given.expects == "logits"
-            else ", and put a softmax there, or a sigmoid for one unit."
+        say(
+            "The network ends with {activation}: its units cannot fall below 0, and one that is 0 "
+            "for every row gets no gradient.",
+            activation=given.activation,
         ),
-        f"{given.activation} on the output of a classifier",
+        say("Remove the {activation} at the end of the network.", activation=given.activation)
+        if given.expects == "logits"
+        else say(
+            "Remove the {activation} at the end of the network, and put a softmax there, or a "
+            "sigmoid for one unit.",
+            activation=given.activation,
+        ),
+        say("{activation} on the output of a classifier", activation=given.activation),
         given.measured("low", "high") or {"units": float(given.units)},
         0.9,
     )
@@ -159,14 +205,22 @@ def logits_as_probabilities(given: Given) -> Mismatch | None:
     if given.kept_in:
         return None
     wanted = "softmax" if given.kind == "classes" else "sigmoid"
-    now = given.activation or "no activation"
+    now = given.activation or say("no activation")
     return Mismatch(
         "severe",
-        f"The loss takes probabilities, and was given values from {given.low:.3g} to "
-        f"{given.high:.3g}: the network ends with {now}.",
-        f"Put a {wanted} at the end of the network in its place, or take the loss of logits "
-        "(BCEWithLogitsLoss, CrossEntropyLoss; in Keras from_logits=True).",
-        "a loss of probabilities was given logits",
+        say(
+            "The loss takes probabilities, and was given values from {low} to {high}: the network "
+            "ends with {activation}.",
+            low=f"{given.low:.3g}",
+            high=f"{given.high:.3g}",
+            activation=now,
+        ),
+        say(
+            "Put a {wanted} at the end of the network in its place, or take the loss of logits "
+            "(BCEWithLogitsLoss, CrossEntropyLoss; in Keras from_logits=True).",
+            wanted=wanted,
+        ),
+        say("a loss of probabilities was given logits"),
         given.measured("low", "high"),
     )
 
@@ -179,11 +233,15 @@ def not_exclusive(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "moderate" if given.learned else "severe",
-        "The output units are sigmoids, each by itself, and the loss takes the probabilities of "
-        "classes that exclude one another.",
-        "Put a softmax in place of the sigmoid; if several classes can hold at once, take "
-        "binary_crossentropy.",
-        "sigmoids with a cross entropy of exclusive classes",
+        say(
+            "The output units are sigmoids, each by itself, and the loss takes the probabilities "
+            "of classes that exclude one another."
+        ),
+        say(
+            "Put a softmax in place of the sigmoid; if several classes can hold at once, take "
+            "binary_crossentropy."
+        ),
+        say("sigmoids with a cross entropy of exclusive classes"),
         given.measured("row_error", "low", "high") or {"units": float(given.units)},
     )
 
@@ -192,16 +250,31 @@ def no_log_probabilities(given: Given) -> Mismatch | None:
     """A loss of log probabilities, given anything that is not below 0."""
     if given.expects != "log_probabilities" or not given.high > 0.01:
         return None
-    probabilities = given.low >= 0 and given.kept_in
-    what = "probabilities" if probabilities else f"values up to {given.high:.3g}"
+    if given.low >= 0 and given.kept_in:
+        return Mismatch(
+            "severe",
+            say(
+                "The loss takes log probabilities, which are never above 0, and was given "
+                "probabilities: its value falls below 0 and says nothing."
+            ),
+            say(
+                "Put log_softmax at the end of the network in place of the softmax, or take "
+                "CrossEntropyLoss and no activation."
+            ),
+            say("a loss of log probabilities was given probabilities"),
+            given.measured("low", "high"),
+        )
     return Mismatch(
         "severe",
-        f"The loss takes log probabilities, which are never above 0, and was given {what}"
-        + (": its value falls below 0 and says nothing." if probabilities else "."),
-        "Put log_softmax at the end of the network"
-        + (" in place of the softmax" if probabilities else "")
-        + ", or take CrossEntropyLoss and no activation.",
-        f"a loss of log probabilities was given {'probabilities' if probabilities else 'logits'}",
+        say(
+            "The loss takes log probabilities, which are never above 0, and was given values up to "
+            "{high}.",
+            high=f"{given.high:.3g}",
+        ),
+        say(
+            "Put log_softmax at the end of the network, or take CrossEntropyLoss and no activation."
+        ),
+        say("a loss of log probabilities was given logits"),
         given.measured("low", "high"),
     )
 
@@ -213,17 +286,22 @@ def targets_outside(given: Given) -> Mismatch | None:
         return None
     signs = given.target_low == -1 and given.target_high == 1
     numbers = given.whole and given.target_low >= 0 and given.target_high < 1000
-    advice = "Scale the targets to [0, 1], or take a regression loss such as MSELoss."
+    advice = say("Scale the targets to [0, 1], or take a regression loss such as MSELoss.")
     if signs:
-        advice = "Turn the targets from -1 and 1 into 0 and 1: (targets + 1) / 2."
+        advice = say("Turn the targets from -1 and 1 into 0 and 1: (targets + 1) / 2.")
     elif numbers and given.units <= 1:
-        advice = "For several classes take CrossEntropyLoss with one output unit for each class."
+        advice = say(
+            "For several classes take CrossEntropyLoss with one output unit for each class."
+        )
     return Mismatch(
         "severe",
-        f"A binary cross entropy takes targets from 0 to 1, and was given targets from "
-        f"{given.target_low:.3g} to {given.target_high:.3g}: it can fall without bound, and means "
-        "nothing.",
+        say(
+            "A binary cross entropy takes targets from 0 to 1, and was given targets from {low} to "
+            "{high}: it can fall without bound, and means nothing.",
+            low=f"{given.target_low:.3g}",
+            high=f"{given.target_high:.3g}",
+        ),
         advice,
-        "binary cross entropy with targets outside [0, 1]",
+        say("binary cross entropy with targets outside [0, 1]"),
         given.measured("target_low", "target_high"),
     )

@@ -10,6 +10,7 @@ from statistics import fmean, median
 
 from fitwell.detectors.loss_kinds import is_absolute, loss_kind
 from fitwell.records import Quantity, Row, Trace
+from fitwell.words import Said, say
 
 LEARNED_BELOW = 0.5
 """A network whose training loss has fallen below this share of the loss of a constant guess has
@@ -17,6 +18,15 @@ learned: whatever its gradients or its first weights look like, they did no harm
 
 _CONSISTENT = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
+
+
+def needs_losses(condition: str) -> Said:
+    """Say that a condition cannot be judged, as no training loss is known."""
+    return say(
+        "{missing}; {hint}.",
+        missing=say("{condition}: needs the training loss", condition=condition),
+        hint=say("log train_loss to have it judged"),
+    )
 
 
 def curve(

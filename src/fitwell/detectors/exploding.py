@@ -13,6 +13,7 @@ from fitwell.detectors.layers import middle, sampled_steps, sensitivities
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say
 
 
 class _Seen(NamedTuple):
@@ -95,7 +96,7 @@ class ExplodingGradients(Detector):
         """Say that no gradient was recorded."""
         if sampled_steps(trace):
             return None
-        return f"{self.condition}: no gradient was recorded."
+        return say("exploding_gradients: no gradient was recorded.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
@@ -130,9 +131,13 @@ class ExplodingGradients(Detector):
             since,
             None,
             {"sensitivity": top},
-            f"The gradient of {worst} is so large that a change of its weights by one thousandth "
-            f"could change the loss by {top / 1e3:.2g} times that of a constant guess",
-            f"exploding gradients in {worst}",
+            say(
+                "The gradient of {layer} is so large that a change of its weights by one "
+                "thousandth could change the loss by {times} times that of a constant guess",
+                layer=worst,
+                times=f"{top / 1e3:.2g}",
+            ),
+            say("exploding gradients in {layer}", layer=worst),
         )
 
     def _begin(self, found: Mapping[str, Mapping[int, float]], window: Sequence[int]) -> int:
@@ -164,9 +169,19 @@ class ExplodingGradients(Detector):
                 "time_error": fit.error,
                 "time_steps": float(count),
             },
-            f"The gradient of {name} grows {factor:.3g} times at every step back in time, "
-            f"{10**fit.change:.2g} times over {count} steps",
-            f"the gradient grows ×{factor:.3g} a time step through {name}",
+            say(
+                "The gradient of {layer} grows {factor} times at every step back in time, {times} "
+                "times over {steps} steps",
+                layer=name,
+                factor=f"{factor:.3g}",
+                times=f"{10**fit.change:.2g}",
+                steps=count,
+            ),
+            say(
+                "the gradient grows ×{factor} a time step through {layer}",
+                factor=f"{factor:.3g}",
+                layer=name,
+            ),
         )
 
     def _runaway(self, trace: Trace) -> _Seen | None:
@@ -194,8 +209,12 @@ class ExplodingGradients(Detector):
             since,
             None,
             {},
-            f"The gradient grew to {largest:.2g}, {largest / usual:.2g} times its first size",
-            f"the gradient grows ×{largest / usual:.0e}",
+            say(
+                "The gradient grew to {largest}, {times} times its first size",
+                largest=f"{largest:.2g}",
+                times=f"{largest / usual:.2g}",
+            ),
+            say("the gradient grows ×{factor}", factor=f"{largest / usual:.0e}"),
         )
 
     def _spike(self, trace: Trace) -> _Seen | None:
@@ -214,8 +233,11 @@ class ExplodingGradients(Detector):
             high[0],
             until,
             {"spike": largest / usual},
-            f"The gradient jumped to {largest / usual:.2g} times its usual size and came back",
-            f"a spike of the gradient at step {high[0]}",
+            say(
+                "The gradient jumped to {times} times its usual size and came back",
+                times=f"{largest / usual:.2g}",
+            ),
+            say("a spike of the gradient at step {step}", step=high[0]),
         )
 
 
@@ -236,11 +258,11 @@ def _finding(trace: Trace, seen: _Seen) -> Finding:
     left = remaining_loss(trace)
     if left is not None:
         evidence["remaining"] = left
-    fate = "a plain step will overshoot."
+    fate = say("a plain step will overshoot.")
     if left is not None and left < 2:
-        fate = f"{left:.0%} of a constant guess's loss is left."
+        fate = say("{left} of a constant guess's loss is left.", left=f"{left:.0%}")
     elif left is not None:
-        fate = f"the loss ends at {left:.2g} times that of a constant guess."
+        fate = say("the loss ends at {times} times that of a constant guess.", times=f"{left:.2g}")
     return Finding(
         condition=ExplodingGradients.condition,
         severity=seen.severity,
@@ -248,7 +270,7 @@ def _finding(trace: Trace, seen: _Seen) -> Finding:
         layers=seen.layers,
         since=seen.since or None,
         evidence=evidence,
-        explanation=f"{seen.said}: {fate}",
+        explanation=say("{what}: {fate}", what=seen.said, fate=fate),
         until=seen.until,
         phrase=seen.phrase,
     )

@@ -13,6 +13,7 @@ from fitwell.detectors.curves import aligned, noise, reference_loss, slope, smoo
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say
 
 _MIN_EVALUATIONS = 3
 """Growth cannot be told with fewer."""
@@ -157,11 +158,17 @@ class Overfitting(Detector):
         """Say that validation data are missing, or too few evaluations were made."""
         count = max(len(aligned(trace, q)) for q in (Quantity.LOSS, Quantity.METRIC))
         if not count:
-            return (
-                "overfitting: needs training and validation loss; log val_loss to have it judged."
+            return say(
+                "{missing}; {hint}.",
+                missing=say("overfitting: needs training and validation loss"),
+                hint=say("log val_loss to have it judged"),
             )
         if count < _MIN_EVALUATIONS:
-            return f"overfitting: needs {_MIN_EVALUATIONS} evaluations, there were {count}."
+            return say(
+                "overfitting: needs {least} evaluations, there were {count}.",
+                least=_MIN_EVALUATIONS,
+                count=count,
+            )
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -173,13 +180,13 @@ class Overfitting(Detector):
             gap = _gap(points, scale, self.noises, rows)
             far = gap.training <= self.max_training * gap.validation
             if far and self._shows(gap, self.min_gap):
-                yield self._finding(trace, gap, scale, "loss")
+                yield self._finding(trace, gap, scale, say("loss"))
             return
         points = aligned(trace, Quantity.METRIC)
         if len(points) >= _MIN_EVALUATIONS and trace.facts.higher_is_better:
             gap = _gap([(s, 1 - t, 1 - v) for s, t, v in points], 1.0, self.noises, rows)
             if self._shows(gap, self.min_metric_gap):
-                yield self._finding(trace, gap, -1.0, trace.facts.metric or "metric")
+                yield self._finding(trace, gap, -1.0, trace.facts.metric or say("metric"))
 
     def _shows(self, gap: _Gap, least: float) -> bool:
         margin = self.noises * gap.noise
@@ -196,7 +203,7 @@ class Overfitting(Detector):
         )
         behind, surely = _behind(trace, gap.rows)
         risen = gap.rise > self.noises * gap.noise
-        turn = f", which was best at step {gap.best_step}" if risen else ""
+        ends = {"curve": what, "training": f"{training:.3g}", "validation": f"{validation:.3g}"}
         return Finding(
             condition=self.condition,
             severity=_severity(gap, behind, surely, by_loss=by_loss),
@@ -217,10 +224,21 @@ class Overfitting(Detector):
                 **({} if behind is None else {"metric_gap": behind}),
             },
             explanation=(
-                f"The training {what} ends at {training:.3g}, validation's at {validation:.3g}"
-                f"{turn}: the network has learned its training rows better than the task."
+                say(
+                    "The training {curve} ends at {training}, validation's at {validation}, which "
+                    "was best at step {step}: the network has learned its training rows better "
+                    "than the task.",
+                    **ends,
+                    step=gap.best_step,
+                )
+                if risen
+                else say(
+                    "The training {curve} ends at {training}, validation's at {validation}: the "
+                    "network has learned its training rows better than the task.",
+                    **ends,
+                )
             ),
-            phrase=f"validation falls behind training from step {gap.since}",
+            phrase=say("validation falls behind training from step {step}", step=gap.since),
         )
 
 

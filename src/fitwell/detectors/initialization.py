@@ -16,6 +16,7 @@ from fitwell.detectors.layers import decades, first_step, inputs_are_blank
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, LayerFact, Quantity, Severity, Trace
+from fitwell.words import Said, say, together
 
 _SCALED = ("Linear", "Conv1d", "Conv2d", "Conv3d", "linear", "conv1d", "conv2d", "conv3d")
 """Kinds whose weights have a right size that follows from the number of inputs."""
@@ -116,7 +117,7 @@ class BadInitialization(Detector):
         """Say that no weights of step 0 were recorded."""
         if first_step(trace, Quantity.WEIGHT_NORM):
             return None
-        return "bad_initialization: no weights of a layer were read in the first step."
+        return say("bad_initialization: no weights of a layer were read in the first step.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding that names all that is wrong, or none."""
@@ -143,11 +144,11 @@ class BadInitialization(Detector):
                 layers=tuple(layers),
                 since=None,
                 evidence=evidence,
-                explanation=(
-                    "The first weights are not fit to start from: "
-                    f"{'; '.join(reason.said for reason in told)}."
+                explanation=say(
+                    "The first weights are not fit to start from: {reasons}.",
+                    reasons=together([reason.said for reason in told], "; "),
                 ),
-                phrase=" -> ".join(reason.phrase for reason in told),
+                phrase=together([reason.phrase for reason in told], " -> "),
             ),
         )
 
@@ -161,10 +162,14 @@ class BadInitialization(Detector):
         if len(names) >= 3 and fit.change >= self.max_growth and fit.certain >= self.max_growth / 4:
             factor = 10 ** (fit.change / (len(names) - 1))
             return _Reason(
-                f"the signal grows by {fit.change:.1f} decades over {len(names)} layers",
+                say(
+                    "the signal grows by {decades} decades over {layers} layers",
+                    decades=f"{fit.change:.1f}",
+                    layers=len(names),
+                ),
                 {"growth": fit.change},
                 _jumps(names, sizes, 1),
-                f"activations grow ×{factor:.2g} a layer",
+                say("activations grow ×{factor} a layer", factor=f"{factor:.2g}"),
             )
         signals = first_step(trace, Quantity.SIGNAL_RMS)
         names = [layer.name for layer in plain if layer.name in signals]
@@ -175,11 +180,14 @@ class BadInitialization(Detector):
         if len(names) >= 4 and -fit.change >= least and steady and not shrinking:
             factor = 10 ** (-fit.change / (len(names) - 1))
             return _Reason(
-                f"what tells samples apart falls by {-fit.change:.1f} decades over "
-                f"{len(names)} layers",
+                say(
+                    "what tells samples apart falls by {decades} decades over {layers} layers",
+                    decades=f"{-fit.change:.1f}",
+                    layers=len(names),
+                ),
                 {"fall": -fit.change},
                 _jumps(names, signals, -1),
-                f"signals shrink ×{1 / factor:.2g} a layer",
+                say("signals shrink ×{factor} a layer", factor=f"{1 / factor:.2g}"),
             )
         return None
 
@@ -200,12 +208,15 @@ class BadInitialization(Detector):
         evidence = {"factor": named[worst]}
         if worst in odd:
             evidence["odd"] = odd[worst] / _others(worst, factors)
-        times = f"{named[worst]:.2g} times as large as they should be"
         return _Reason(
-            f"the weights of {worst} are {times}",
+            say(
+                "the weights of {layer} are {times} times as large as they should be",
+                layer=worst,
+                times=f"{named[worst]:.2g}",
+            ),
             evidence,
             tuple(named),
-            f"weights of {worst} {_times(evidence)} at step 0",
+            _wrong_size(worst, evidence),
         )
 
     def _is_odd(self, name: str, factors: Mapping[str, float]) -> bool:
@@ -219,11 +230,14 @@ class BadInitialization(Detector):
             return None
         heads = [layer.name for layer in trace.facts.layers if layer.role == "output"]
         return _Reason(
-            f"the first loss is {factor:.2g} times that of a guess, so that the output layer "
-            "starts out sure of wrong answers",
+            say(
+                "the first loss is {times} times that of a guess, so that the output layer starts "
+                "out sure of wrong answers",
+                times=f"{factor:.2g}",
+            ),
             {"first_loss": factor},
             heads,
-            f"outputs {factor:.2g} times as costly as a guess at step 0",
+            say("outputs {times} times as costly as a guess at step 0", times=f"{factor:.2g}"),
         )
 
     def _alike(self, trace: Trace) -> _Reason | None:
@@ -243,10 +257,12 @@ class BadInitialization(Detector):
             return None
         listed = ", ".join(names[:3])
         return _Reason(
-            f"all units of {listed} have the same weights and will stay the same",
+            say(
+                "all units of {layers} have the same weights and will stay the same", layers=listed
+            ),
             {"alike": float(len(names))},
             names,
-            f"all units of {listed} alike",
+            say("all units of {layers} alike", layers=listed),
         )
 
 
@@ -265,9 +281,19 @@ def _others(name: str, factors: Mapping[str, float]) -> float:
     return median([f for n, f in factors.items() if n != name] or [factors[name]])
 
 
-def _times(evidence: Mapping[str, float]) -> str:
+def _wrong_size(layer: str, evidence: Mapping[str, float]) -> Said:
     factor = evidence.get("odd", evidence["factor"])
-    return f"{factor:.2g} times too large" if factor > 1 else f"{1 / factor:.2g} times too small"
+    if factor > 1:
+        return say(
+            "weights of {layer} {times} times too large at step 0",
+            layer=layer,
+            times=f"{factor:.2g}",
+        )
+    return say(
+        "weights of {layer} {times} times too small at step 0",
+        layer=layer,
+        times=f"{1 / factor:.2g}",
+    )
 
 
 def _without_jump(values: Sequence[float]) -> float:

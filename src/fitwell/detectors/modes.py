@@ -10,6 +10,7 @@ from fitwell.detectors.curves import curve
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say
 
 
 @final
@@ -56,7 +57,7 @@ class WrongMode(Detector):
         """Say that the mode was not seen."""
         if trace.series(Quantity.TRAINING_MODE) or not trace.facts.mode_matters:
             return None
-        return "wrong_mode: the mode of the network was not seen in training."
+        return say("wrong_mode: the mode of the network was not seen in training.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return a finding for each of the two sides that is wrong."""
@@ -83,12 +84,19 @@ class WrongMode(Detector):
             since=None if begins else since,
             evidence={"training_in_eval": share},
             explanation=(
-                "The network is trained in evaluation mode"
-                + ("" if begins else f" from step {since} on")
-                + ": dropout does nothing and batch norm learns no statistics."
+                say(
+                    "The network is trained in evaluation mode: dropout does nothing and batch "
+                    "norm learns no statistics."
+                )
+                if begins
+                else say(
+                    "The network is trained in evaluation mode from step {step} on: dropout does "
+                    "nothing and batch norm learns no statistics.",
+                    step=since,
+                )
             ),
-            advice="Call model.train() before the training steps of every epoch.",
-            phrase="training in evaluation mode",
+            advice=say("Call model.train() before the training steps of every epoch."),
+            phrase=say("training in evaluation mode"),
         )
 
     def _evaluation(self, trace: Trace, since: int, share: float, passes: int) -> Finding:
@@ -101,15 +109,18 @@ class WrongMode(Detector):
             since=since,
             evidence={"evaluation_in_train": share, "passes": float(passes)},
             explanation=(
-                "Validation runs in training mode: "
-                + (
-                    "batch norm takes the statistics of the validation rows, and keeps them."
-                    if norms
-                    else "dropout is drawn, so that validation looks worse than it is."
+                say(
+                    "Validation runs in training mode: batch norm takes the statistics of the "
+                    "validation rows, and keeps them."
+                )
+                if norms
+                else say(
+                    "Validation runs in training mode: dropout is drawn, so that validation looks "
+                    "worse than it is."
                 )
             ),
-            advice="Call model.eval() before every evaluation, and model.train() after it.",
-            phrase="evaluation in training mode",
+            advice=say("Call model.eval() before every evaluation, and model.train() after it."),
+            phrase=say("evaluation in training mode"),
         )
 
 

@@ -9,6 +9,9 @@ from typing import ClassVar, final
 
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Row, Trace
+from fitwell.words import Said, say
+
+_NAMED = {"inputs": say("the inputs"), "targets": say("the targets")}
 
 _DATA = {
     Quantity.INPUT_NORM: "inputs",
@@ -71,7 +74,7 @@ class NonFinite(Detector):
         data = [_DATA[row.quantity] for row in at_first if row.quantity in _DATA]
         steps = len({row.step for row in broken})
         until = _end(trace, broken)
-        what = f"the {data[0]}" if data else layers[0] if layers else "the loss"
+        what = _NAMED[data[0]] if data else layers[0] if layers else say("the loss")
         evidence = {"first_step": float(first), "steps": float(steps)}
         return (
             Finding(
@@ -82,23 +85,38 @@ class NonFinite(Detector):
                 since=first,
                 evidence={**evidence, **dict.fromkeys(data, 1.0)},
                 explanation=(
-                    f"A NaN or infinity first showed at step {first} in {what}; "
-                    + (
-                        "what is computed from it cannot be trusted, and the weights are lost."
-                        if until is None
-                        else f"from step {until} on, all numbers are finite again."
+                    say(
+                        "A NaN or infinity first showed at step {step} in {place}; what is "
+                        "computed from it cannot be trusted, and the weights are lost.",
+                        step=first,
+                        place=what,
+                    )
+                    if until is None
+                    else say(
+                        "A NaN or infinity first showed at step {step} in {place}; from step "
+                        "{until} on, all numbers are finite again.",
+                        step=first,
+                        place=what,
+                        until=until,
                     )
                 ),
                 until=until,
-                advice=(
-                    f"Find the rows whose {data[0]} are NaN or infinite, and what made them so (a "
-                    "missing value, a division by a deviation of zero); fill them in or drop them."
-                    if data
-                    else ""
-                ),
-                phrase=f"NaN in {what} at step {first}",
+                advice=_advice(data[0]) if data else "",
+                phrase=say("NaN in {place} at step {step}", place=what, step=first),
             ),
         )
+
+
+def _advice(data: str) -> Said:
+    if data == "inputs":
+        return say(
+            "Find the rows whose inputs are NaN or infinite, and what made them so (a missing "
+            "value, a division by a deviation of zero); fill them in or drop them."
+        )
+    return say(
+        "Find the rows whose targets are NaN or infinite, and what made them so (a missing "
+        "value, a division by a deviation of zero); fill them in or drop them."
+    )
 
 
 def _origin(broken: Sequence[Row], order: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from fitwell.detectors.given import Given, Mismatch
 from fitwell.records import Severity
+from fitwell.words import Said, say
 
 _RANGE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -62,11 +63,20 @@ def broadcast(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        f"Outputs of shape {_shown(output)} and targets of shape {_shown(target)} are stretched to "
-        f"{_shown(joint)}: every row is compared with the targets of all others, and the best "
-        "answer is their mean.",
-        "Give both the same shape: targets.unsqueeze(1), or outputs.squeeze(1).",
-        f"outputs {_shown(output)} against targets {_shown(target)}",
+        say(
+            "Outputs of shape {output} and targets of shape {target} are stretched to {joint}: "
+            "every row is compared with the targets of all others, and the best answer is their "
+            "mean.",
+            output=_shown(output),
+            target=_shown(target),
+            joint=_shown(joint),
+        ),
+        say("Give both the same shape: targets.unsqueeze(1), or outputs.squeeze(1)."),
+        say(
+            "outputs {output} against targets {target}",
+            output=_shown(output),
+            target=_shown(target),
+        ),
         {"compared": float(math.prod(joint)), "outputs": float(math.prod(output))},
         0.98,
     )
@@ -81,10 +91,16 @@ def _stretched(given: Given, joint: tuple[int, ...] | None) -> Mismatch | None:
         return None
     return Mismatch(
         "severe",
-        f"The network puts out one number a row, and is compared with {given.target_shape[-1]} "
-        "targets of that row.",
-        f"Give the output layer {given.target_shape[-1]} units, one for each target.",
-        f"one output against {given.target_shape[-1]} targets",
+        say(
+            "The network puts out one number a row, and is compared with {targets} targets of "
+            "that row.",
+            targets=given.target_shape[-1],
+        ),
+        say(
+            "Give the output layer {targets} units, one for each target.",
+            targets=given.target_shape[-1],
+        ),
+        say("one output against {targets} targets", targets=given.target_shape[-1]),
         {"targets": float(given.target_shape[-1]), "outputs": 1.0},
     )
 
@@ -117,11 +133,17 @@ def class_numbers(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         severity,
-        f"The targets are the whole numbers from 0 to {given.target_high:.0f}. If they are class "
-        "numbers, a regression loss takes them for amounts.",
-        f"If these are classes, give the output layer {given.target_high + 1:.0f} units without an "
-        "activation, and take CrossEntropyLoss.",
-        "a regression loss for class numbers",
+        say(
+            "The targets are the whole numbers from 0 to {highest}. If they are class numbers, a "
+            "regression loss takes them for amounts.",
+            highest=f"{given.target_high:.0f}",
+        ),
+        say(
+            "If these are classes, give the output layer {units} units without an activation, and "
+            "take CrossEntropyLoss.",
+            units=f"{given.target_high + 1:.0f}",
+        ),
+        say("a regression loss for class numbers"),
         given.measured("target_low", "target_high") | {"units": float(given.units)},
         0.8 if said else 0.5,
     )
@@ -144,15 +166,26 @@ def out_of_reach(given: Given) -> Mismatch | None:
     far = beyond / given.target_spread
     return Mismatch(
         _reach_severity(given, far),
-        f"The network ends with {given.activation}, which puts out {_interval(low, high)}, "
-        f"and the targets lie between {given.target_low:.3g} and {given.target_high:.3g}.",
-        f"Remove the {given.activation} at the end of the network"
-        + (
-            ", or scale the targets into its range."
-            if high - low < math.inf
-            else ": a regression takes a linear output."
+        say(
+            "The network ends with {activation}, which puts out {range}, and the targets lie "
+            "between {low} and {high}.",
+            activation=given.activation,
+            range=_interval(low, high),
+            low=f"{given.target_low:.3g}",
+            high=f"{given.target_high:.3g}",
         ),
-        f"an output of {given.activation} that cannot reach the targets",
+        say(
+            "Remove the {activation} at the end of the network, or scale the targets into its "
+            "range.",
+            activation=given.activation,
+        )
+        if high - low < math.inf
+        else say(
+            "Remove the {activation} at the end of the network: a regression takes a linear "
+            "output.",
+            activation=given.activation,
+        ),
+        say("an output of {activation} that cannot reach the targets", activation=given.activation),
         {"beyond": far, **given.measured("target_low", "target_high", "low", "high")},
     )
 
@@ -163,10 +196,12 @@ def _reach_severity(given: Given, far: float) -> Severity:
     return "severe" if far >= _FAR else "moderate"
 
 
-def _interval(low: float, high: float) -> str:
+def _interval(low: float, high: float) -> Said:
     if low == -math.inf:
-        return f"at most {high:g}"
-    return f"at least {low:g}" if high == math.inf else f"values from {low:g} to {high:g}"
+        return say("at most {high}", high=f"{high:g}")
+    if high == math.inf:
+        return say("at least {low}", low=f"{low:g}")
+    return say("values from {low} to {high}", low=f"{low:g}", high=f"{high:g}")
 
 
 def brier(given: Given) -> Mismatch | None:
@@ -178,10 +213,12 @@ def brier(given: Given) -> Mismatch | None:
         return None
     return Mismatch(
         "mild",
-        "The loss is the squared error of a softmax: where the network is surely wrong, its "
-        "gradient is near 0.",
-        "Take a cross entropy of the logits: CrossEntropyLoss, or categorical_crossentropy.",
-        "a squared error of a softmax",
+        say(
+            "The loss is the squared error of a softmax: where the network is surely wrong, its "
+            "gradient is near 0."
+        ),
+        say("Take a cross entropy of the logits: CrossEntropyLoss, or categorical_crossentropy."),
+        say("a squared error of a softmax"),
         {"left": given.left},
         0.5,
     )

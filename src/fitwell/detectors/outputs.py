@@ -11,6 +11,7 @@ from fitwell.detectors.given import Given, Mismatch, given
 from fitwell.detectors.raised import raised
 from fitwell.interfaces import Detector
 from fitwell.records import SEVERITIES, Finding, Trace
+from fitwell.words import say
 
 _RULES: Final[tuple[Callable[[Given], Mismatch | None], ...]] = (
     raised,
@@ -90,9 +91,10 @@ class LossOutputMismatch(Detector):
         facts = trace.facts
         if facts.error or facts.output_shape or facts.output_activation:
             return None
-        return (
-            "loss_output_mismatch: needs the loss function and what it is given; pass loss_fn to "
-            "watch, as an nn.Module."
+        return say(
+            "{missing}; {hint}.",
+            missing=say("loss_output_mismatch: needs the loss function and what it is given"),
+            hint=say("pass loss_fn to watch, as an nn.Module"),
         )
 
     def detect(self, trace: Trace) -> Iterable[Finding]:

@@ -15,10 +15,12 @@ from fitwell.detectors.course import (
     made_targets,
     output_variety,
 )
+from fitwell.detectors.curves import needs_losses
 from fitwell.detectors.steps import rate_varies
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Severity, Trace
+from fitwell.words import say
 
 _NOTHING = 0.97
 """From this share of a constant guess's loss on, nothing at all was learned."""
@@ -81,7 +83,7 @@ class OscillatingLoss(Detector):
         """Say that the training loss is missing, or too short a run of it is there."""
         run = course(trace)
         if run is None or len(run.levels) < 10:
-            return f"{self.condition}: needs at least ten training losses."
+            return say("oscillating_loss: needs at least ten training losses.")
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -138,12 +140,15 @@ class OscillatingLoss(Detector):
             layers=(),
             since=swings[0][0] or None,
             evidence={k: v for k, v in evidence.items() if math.isfinite(v)},
-            explanation=(
-                f"The averaged training loss rose {len(swings)} times, by up to {largest:.2g} of "
-                f"what a constant guess costs, and ends at {run.left:.0%} of it: the steps "
-                "overshoot, and undo one another."
+            explanation=say(
+                "The averaged training loss rose {times} times, by up to {largest} of what a "
+                "constant guess costs, and ends at {left} of it: the steps overshoot, and undo one "
+                "another.",
+                times=len(swings),
+                largest=f"{largest:.2g}",
+                left=f"{run.left:.0%}",
             ),
-            phrase=f"the loss goes up and down, {len(swings)} times",
+            phrase=say("the loss goes up and down, {times} times", times=len(swings)),
         )
 
 
@@ -212,7 +217,7 @@ class NotLearning(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that the training loss is missing."""
         if course(trace) is None:
-            return f"{self.condition}: needs the training loss; log train_loss to have it judged."
+            return needs_losses(self.condition)
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -243,13 +248,16 @@ class NotLearning(Detector):
         floor = attainable(trace)
         hopeless = floor is not None and floor >= self.max_disagreement
         why = (
-            "near rows carry different targets: those of other rows, or the inputs hold nothing of "
-            "them."
+            say(
+                "near rows carry different targets: those of other rows, or the inputs hold "
+                "nothing of them."
+            )
             if hopeless
-            else "the network says nearly the same of every row."
+            else say("the network says nearly the same of every row.")
             if constant
-            else "its answers are no better than a constant guess."
+            else say("its answers are no better than a constant guess.")
         )
+        stands = {"steps": run.span + 1, "left": f"{run.left:.0%}", "why": why}
         severity: Severity = "severe" if run.left >= _NOTHING else "moderate"
         severity = "moderate" if hopeless else severity
         evidence = {
@@ -268,9 +276,17 @@ class NotLearning(Detector):
             since=None,
             evidence=evidence,
             explanation=(
-                f"After {run.span + 1} steps the training loss stands at {run.left:.0%} of "
-                f"{'what a constant guess costs' if run.guess else 'its start'}: {why}"
+                say(
+                    "After {steps} steps the training loss stands at {left} of what a constant "
+                    "guess costs: {why}",
+                    **stands,
+                )
+                if run.guess
+                else say(
+                    "After {steps} steps the training loss stands at {left} of its start: {why}",
+                    **stands,
+                )
             ),
-            advice="Check that each target belongs to its inputs." if hopeless else "",
-            phrase="nothing is learned",
+            advice=say("Check that each target belongs to its inputs.") if hopeless else "",
+            phrase=say("nothing is learned"),
         )

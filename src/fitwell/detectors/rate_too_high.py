@@ -10,11 +10,12 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.course import Course, attainable, course, made_targets, output_variety
-from fitwell.detectors.curves import curve, reference_loss
+from fitwell.detectors.curves import curve, needs_losses, reference_loss
 from fitwell.detectors.steps import EARLY_STEPS, decaying, first_sensitivity, relative_updates
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say, together
 
 _LARGE = 5e-3
 """Median relative change of the weights in a step, late in a run, that is still large. Healthy runs
@@ -131,9 +132,11 @@ class LearningRateTooHigh(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that the training loss, or the size of the updates, is missing."""
         if course(trace) is None:
-            return f"{self.condition}: needs the training loss; log train_loss to have it judged."
+            return needs_losses(self.condition)
         if not relative_updates(trace):
-            return f"{self.condition}: no update was recorded, so only a divergence was judged."
+            return say(
+                "learning_rate_too_high: no update was recorded, so only a divergence was judged."
+            )
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -150,15 +153,15 @@ class LearningRateTooHigh(Detector):
         grown = run.peak >= self.min_growth * max(run.first, 1.0)
         if run.broke is not None and (grown or steps.early > self.max_early):
             since = min(run.broke, run.peak_step)
-            return _Outcome("it stopped being a number", "severe", since)
+            return _Outcome(say("it stopped being a number"), "severe", since)
         gone = run.left >= self.stuck or _knows_frequencies_only(trace, run)
         if grown and gone:
-            return _Outcome("it grew far above its start", "severe", run.peak_step)
+            return _Outcome(say("it grew far above its start"), "severe", run.peak_step)
         back = run.left >= 0.95 and run.left - run.best >= max(0.05, 5 * run.error)
         lost = back or run.left >= max(2 * run.best, run.best + self.min_relapse)
         if lost and not made_targets(trace):
             how: Severity = "severe" if gone else "moderate"
-            return _Outcome("what had been learned was lost again", how, run.best_step)
+            return _Outcome(say("what had been learned was lost again"), how, run.best_step)
         return self._caught(trace, run, steps, gone=gone)
 
     def _caught(self, trace: Trace, run: Course, steps: _Steps, *, gone: bool) -> _Outcome | None:
@@ -168,39 +171,57 @@ class LearningRateTooHigh(Detector):
         bouncing = steps.cosine < self.min_cosine and steps.late > _LARGE / 5
         if not (large or bouncing):
             collapsed = gone and _collapsed(trace)
-            what = "the network came to say the same of every row"
+            what = say("the network came to say the same of every row")
             return _Outcome(what, "severe", early) if collapsed else None
         after_start = median(run.levels[1 : 1 + len(run.levels) // 5] or run.levels)
         if gone or (not run.guess and run.left >= 0.97 * after_start > 0.1):
-            return _Outcome("nothing was learned", "severe", early)
+            return _Outcome(say("nothing was learned"), "severe", early)
         floor = attainable(trace)
         if floor is None and run.left >= 0.7 and run.peak >= 1.5 * max(run.first, 1.0):
-            return _Outcome("it jumped up at once and has not recovered", "moderate", early)
+            return _Outcome(say("it jumped up at once and has not recovered"), "moderate", early)
         if floor is not None and run.left >= floor + self.margin:
-            return _Outcome("it stays far above what the data allow", "moderate", early)
+            return _Outcome(say("it stays far above what the data allow"), "moderate", early)
         start = max(run.first, 1.0)
         above = sum(level > 1.1 * start for level in run.levels)
         if large and run.peak >= self.min_growth * start and above >= _LOST * len(run.levels):
-            return _Outcome("it took long to undo the first steps", "moderate", early)
+            return _Outcome(say("it took long to undo the first steps"), "moderate", early)
         if not large or steps.late < _LARGE:
             return None
         rises = run.left >= max(1.2 * run.best, run.best + max(0.03, 4 * run.error))
         if rises or _validation_jumps(trace):
-            return _Outcome("it rises again while its steps are large", "moderate", early)
+            return _Outcome(say("it rises again while its steps are large"), "moderate", early)
         rests = -run.trend()[0] < run.left / 10 and run.left >= _FAR
         if rests and (trace.facts.classes or "cross_entropy" in trace.facts.loss):
-            return _Outcome("it no longer falls while its steps are large", "moderate", early)
+            return _Outcome(say("it no longer falls while its steps are large"), "moderate", early)
         return None
 
     def _finding(self, run: Course, steps: _Steps, outcome: _Outcome) -> Finding:
-        proof = ""
+        said = [
+            say(
+                "The training loss began at {first} of what a constant guess costs, then was "
+                "{best} at best and {peak} at worst, and ends at {left}: {outcome}.",
+                first=f"{run.first:.3g}",
+                best=f"{run.best:.3g}",
+                peak=f"{run.peak:.3g}",
+                left=f"{run.left:.3g}",
+                outcome=outcome.what,
+            )
+        ]
         if steps.early > self.max_early:
-            proof = (
-                f" One of the first steps changed the weights of a layer by {steps.early:.0%} of "
-                "their size."
+            said.append(
+                say(
+                    "One of the first steps changed the weights of a layer by {share} of their "
+                    "size.",
+                    share=f"{steps.early:.0%}",
+                )
             )
         elif steps.cosine < self.min_cosine:
-            proof = f" Steps turn back on one another (cosine {steps.cosine:.2f})."
+            said.append(
+                say(
+                    "Steps turn back on one another (cosine {cosine}).",
+                    cosine=f"{steps.cosine:.2f}",
+                )
+            )
         evidence = {
             "first": run.first,
             "best": run.best,
@@ -214,16 +235,12 @@ class LearningRateTooHigh(Detector):
         return Finding(
             condition=self.condition,
             severity=outcome.severity,
-            confidence=0.9 if proof else 0.7,
+            confidence=0.9 if len(said) > 1 else 0.7,
             layers=(),
             since=outcome.since or None,
             evidence=known,
-            explanation=(
-                f"The training loss began at {run.first:.3g} of what a constant guess costs, "
-                f"then was {run.best:.3g} at best and {run.peak:.3g} at worst, and ends at "
-                f"{run.left:.3g}: {outcome.what}.{proof}"
-            ),
-            phrase=f"steps too large: {outcome.what}",
+            explanation=together(said),
+            phrase=say("steps too large: {outcome}", outcome=outcome.what),
         )
 
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import ClassVar, final
 
 from fitwell.detectors.course import Course, attainable, course
+from fitwell.detectors.curves import needs_losses
 from fitwell.detectors.steps import (
     relative_updates,
     share_moved_by_gradients,
@@ -18,6 +19,7 @@ from fitwell.detectors.steps import (
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say
 
 _UNMOVED = 0.9
 """Where so much of the loss is left, three times as large a step is still counted as tiny."""
@@ -82,9 +84,11 @@ class LearningRateTooLow(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that the training loss, or the size of the updates, is missing."""
         if course(trace) is None:
-            return f"{self.condition}: needs the training loss; log train_loss to have it judged."
+            return needs_losses(self.condition)
         if not relative_updates(trace):
-            return f"{self.condition}: no update was recorded, so only the loss was judged."
+            return say(
+                "learning_rate_too_low: no update was recorded, so only the loss was judged."
+            )
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -129,10 +133,15 @@ class LearningRateTooLow(Detector):
         known = not math.isnan(update)
         severity: Severity = "mild" if not known else "severe" if run.left > 0.9 else "moderate"
         said = (
-            f"A step changes the weights by {update:.1e} of their size, and all {run.span + 1} "
-            f"steps together by {travel:.1%} at most"
+            say(
+                "A step changes the weights by {update} of their size, and all {steps} steps "
+                "together by {travel} at most",
+                update=f"{update:.1e}",
+                steps=run.span + 1,
+                travel=f"{travel:.1%}",
+            )
             if known
-            else "The training loss still falls on a straight line"
+            else say("The training loss still falls on a straight line")
         )
         return Finding(
             condition=self.condition,
@@ -141,9 +150,11 @@ class LearningRateTooLow(Detector):
             layers=(),
             since=None,
             evidence={k: v for k, v in evidence.items() if math.isfinite(v)},
-            explanation=(
-                f"{said}, and {run.left:.0%} of what a constant guess costs is left: "
-                "the run ends long before the network has learned."
+            explanation=say(
+                "{said}, and {left} of what a constant guess costs is left: the run ends long "
+                "before the network has learned.",
+                said=said,
+                left=f"{run.left:.0%}",
             ),
-            phrase="steps too small to get anywhere",
+            phrase=say("steps too small to get anywhere"),
         )

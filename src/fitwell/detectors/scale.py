@@ -13,6 +13,7 @@ from fitwell.detectors.outcome import is_tried, went_well
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import say, together
 
 _HARMFUL = 3.0
 """Multiple of a limit from which a run is held to be worse for it even where it learned."""
@@ -90,7 +91,7 @@ class UnscaledInputs(Detector):
         """Say that no input was measured."""
         if trace.facts.input_kind == "tokens" or trace.series(Quantity.INPUT_NORM):
             return None
-        return "unscaled_inputs: the inputs of the network were not seen."
+        return say("unscaled_inputs: the inputs of the network were not seen.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for what is farthest out of scale, or none."""
@@ -108,8 +109,8 @@ class UnscaledInputs(Detector):
                 layers=tuple(layer.name for layer in layers),
                 since=None,
                 evidence={k: v for fault in faults for k, v in fault.evidence.items()},
-                explanation=" ".join(fault.said for fault in faults),
-                advice=" ".join(fault.advice for fault in faults),
+                explanation=together([fault.said for fault in faults]),
+                advice=together([fault.advice for fault in faults]),
                 phrase=worst.phrase,
             ),
         )
@@ -124,33 +125,41 @@ class UnscaledInputs(Detector):
         )
         cancels = bool(facts.layers) and facts.layers[0].normalized
         if size >= self.max_size and not cancels:
-            said = f"The inputs have a root mean square of {size:.3g}, where networks expect 1."
-            advice = "Scale the inputs to mean 0 and deviation 1 (images: divide by 255)."
+            said = say(
+                "The inputs have a root mean square of {size}, where networks expect 1.",
+                size=f"{size:.3g}",
+            )
+            advice = say("Scale the inputs to mean 0 and deviation 1 (images: divide by 255).")
             yield _Fault(
                 size / self.max_size,
                 said,
                 advice,
-                f"inputs of size {size:.2g}",
+                say("inputs of size {size}", size=f"{size:.2g}"),
                 {"input_rms": size},
             )
         if spread >= self.max_spread and peak >= self.max_size:
-            said = (
-                f"One input feature varies {spread:.2g} times as much as another, "
-                f"and the largest value is {peak:.3g}."
+            said = say(
+                "One input feature varies {times} times as much as another, and the largest value "
+                "is {peak}.",
+                times=f"{spread:.2g}",
+                peak=f"{peak:.3g}",
             )
             yield _Fault(
                 spread / self.max_spread,
                 said,
-                "Scale every feature by itself to mean 0 and deviation 1.",
-                f"features that differ {spread:.2g}-fold in scale",
+                say("Scale every feature by itself to mean 0 and deviation 1."),
+                say("features that differ {times}-fold in scale", times=f"{spread:.2g}"),
                 {"input_spread": spread, "input_max": peak},
             )
         if 0 < peak <= self.min_peak and not cancels:
             yield _Fault(
                 self.min_peak / peak,
-                f"No input is larger than {peak:.2g}: next to the biases, rows hardly differ.",
-                "Scale the inputs to mean 0 and deviation 1.",
-                f"inputs of at most {peak:.2g}",
+                say(
+                    "No input is larger than {peak}: next to the biases, rows hardly differ.",
+                    peak=f"{peak:.2g}",
+                ),
+                say("Scale the inputs to mean 0 and deviation 1."),
+                say("inputs of at most {peak}", peak=f"{peak:.2g}"),
                 {"input_max": peak},
             )
 
@@ -160,16 +169,18 @@ class UnscaledInputs(Detector):
         mean, spread = (_typical(trace, q) for q in (Quantity.TARGET_MEAN, Quantity.TARGET_SPREAD))
         size = math.hypot(mean, spread)
         if size >= self.max_target:
-            said = (
-                f"The targets have a mean of {mean:.3g} and a deviation of {spread:.2g}, and the "
-                "network starts near 0."
+            said = say(
+                "The targets have a mean of {mean} and a deviation of {deviation}, and the "
+                "network starts near 0.",
+                mean=f"{mean:.3g}",
+                deviation=f"{spread:.2g}",
             )
-            advice = "Standardise the targets before training, and undo it on the predictions."
+            advice = say("Standardise the targets before training, and undo it on the predictions.")
             yield _Fault(
                 size / self.max_target,
                 said,
                 advice,
-                f"targets of size {size:.2g}",
+                say("targets of size {size}", size=f"{size:.2g}"),
                 {"target_rms": size},
             )
 

@@ -11,11 +11,12 @@ from fitwell.detectors.outcome import falls_behind, is_tried
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Row, Trace
+from fitwell.words import Said, enumerated, say
 
 _WORDS = {
-    Quantity.INPUT_SHIFT: "inputs",
-    Quantity.TARGET_SHIFT: "targets",
-    Quantity.OUTPUT_SHIFT: "outputs of the untrained network",
+    Quantity.INPUT_SHIFT: say("inputs"),
+    Quantity.TARGET_SHIFT: say("targets"),
+    Quantity.OUTPUT_SHIFT: say("outputs of the untrained network"),
 }
 
 
@@ -93,7 +94,9 @@ class DistributionShift(Detector):
         """Say that no evaluation was seen next to training."""
         if any(row.quantity in _WORDS for row in trace):
             return None
-        return "distribution_shift: needs an evaluation on validation data that the watch can see."
+        return say(
+            "distribution_shift: needs an evaluation on validation data that the watch can see."
+        )
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
@@ -103,7 +106,7 @@ class DistributionShift(Detector):
         worst = max(shifts, key=lambda shift: shift.value / shift.limit)
         harmless = is_tried(trace) and not falls_behind(trace)
         severe = worst.value >= 2 * worst.limit or worst.value >= 0.9
-        what = " and ".join(_WORDS[shift.quantity] for shift in shifts)
+        what = enumerated([_WORDS[shift.quantity] for shift in shifts])
         rows = min(row.count for row in _first(trace))
         yield Finding(
             condition=self.condition,
@@ -116,16 +119,18 @@ class DistributionShift(Detector):
                 "chance": worst.chance,
                 "rows": float(rows),
             },
-            explanation=(
-                f"The {what} of validation differ from those of training by {worst.value:.2g} "
-                f"{self._unit(trace, worst)}, where chance makes {worst.chance:.2g}: what is "
-                "measured on it says little of what was learned."
+            explanation=say(
+                "The {what} of validation differ from those of training by {size}, where chance "
+                "makes {chance}: what is measured on it says little of what was learned.",
+                what=what,
+                size=_size(trace, worst),
+                chance=f"{worst.chance:.2g}",
             ),
-            advice=(
+            advice=say(
                 "Put validation through the same preprocessing as training, with the statistics of "
                 "training, and split at random (stratified by class)."
             ),
-            phrase=f"validation has other {what}",
+            phrase=say("validation has other {what}", what=what),
         )
 
     def _judged(self, trace: Trace, row: Row) -> _Shift | None:
@@ -144,10 +149,12 @@ class DistributionShift(Detector):
             limit = max(self.min_shift, self.errors * chance)
         return _Shift(row.quantity, row.value, chance, limit) if row.value >= limit else None
 
-    def _unit(self, trace: Trace, shift: _Shift) -> str:
-        if _as_shares(trace, shift.quantity):
-            return "of the whole (total variation distance)"
-        return "standard deviations"
+
+def _size(trace: Trace, shift: _Shift) -> Said:
+    size = f"{shift.value:.2g}"
+    if _as_shares(trace, shift.quantity):
+        return say("{share} of the whole (total variation distance)", share=size)
+    return say("{size} standard deviations", size=size)
 
 
 def _first(trace: Trace) -> list[Row]:

@@ -9,10 +9,11 @@ from statistics import median
 from typing import ClassVar, NamedTuple, final
 
 from fitwell.detectors.course import Course, attainable, course, made_targets
-from fitwell.detectors.curves import curve, guess_loss
+from fitwell.detectors.curves import curve, guess_loss, needs_losses
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Facts, Finding, LayerFact, Quantity, Severity, Trace
+from fitwell.words import Said, enumerated, say, say_many
 
 _STRONG_DROPOUT = 0.6
 """Dropout above this is named: Srivastava et al. advise 0.5 for hidden units."""
@@ -122,9 +123,13 @@ class Underfitting(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that losses, or the loss of a constant guess, are missing."""
         if not curve(trace):
-            return "underfitting: needs the training loss; log train_loss to have it judged."
+            return needs_losses(self.condition)
         if guess_loss(trace) is None:
-            return "underfitting: needs the loss of a constant guess; describe(chance_loss=...)."
+            return say(
+                "{missing}; {hint}.",
+                missing=say("underfitting: needs the loss of a constant guess"),
+                hint="describe(chance_loss=...)",
+            )
         return None
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
@@ -149,23 +154,25 @@ class Underfitting(Detector):
         nothing = rest.left >= _NOTHING_LEARNED and not rest.falling and not reasons
         return (self._finding(rest, reasons, numbers),) if above and not nothing else ()
 
-    def _finding(self, rest: _Rest, reasons: list[str], numbers: dict[str, float]) -> Finding:
+    def _finding(self, rest: _Rest, reasons: list[Said], numbers: dict[str, float]) -> Finding:
         noisy = rest.floor is not None and rest.left < rest.floor + self.margin
         severity: Severity = "severe" if rest.left >= _NOTHING_LEARNED else "moderate"
-        why = f"held back by {' and '.join(reasons)}." if reasons else ""
         advice = ""
-        if rest.falling and not reasons:
-            severity, why = "mild", "it still falls, so the run is too short or too slow."
-            advice = "Train for more steps."
-        elif noisy and not reasons:
+        if reasons:
+            why = say("held back by {reasons}.", reasons=enumerated(reasons))
+        elif rest.falling:
+            severity, why = "mild", say("it still falls, so the run is too short or too slow.")
+            advice = say("Train for more steps.")
+        elif noisy:
             severity = "mild"
-            why = "near rows carry different targets, so little more can be learned from them."
-        elif not why:
-            why = (
+            why = say("near rows carry different targets, so little more can be learned from them.")
+        else:
+            why = say(
                 "the network is too weak or too strongly held back, or its inputs hold no more "
                 "about the target."
             )
-            advice = "Give the network more units or layers, or take regularisation away."
+            advice = say("Give the network more units or layers, or take regularisation away.")
+        stands = {"left": f"{rest.left:.0%}", "why": why}
         return Finding(
             condition=self.condition,
             severity=severity,
@@ -180,11 +187,15 @@ class Underfitting(Detector):
                 **numbers,
             },
             explanation=(
-                f"The loss {'stands' if rest.falling else 'has come to rest'} at {rest.left:.0%} "
-                f"of what a constant guess costs: {why}"
+                say("The loss stands at {left} of what a constant guess costs: {why}", **stands)
+                if rest.falling
+                else say(
+                    "The loss has come to rest at {left} of what a constant guess costs: {why}",
+                    **stands,
+                )
             ),
             advice=advice,
-            phrase=f"{rest.left:.0%} of a constant guess's loss is left",
+            phrase=say("{left} of a constant guess's loss is left", left=stands["left"]),
         )
 
 
@@ -242,24 +253,40 @@ def _bottleneck(facts: Facts) -> LayerFact | None:
     return narrow if _width(narrow) <= few < outputs or everywhere else None
 
 
-def _reasons(trace: Trace) -> tuple[list[str], dict[str, float]]:
+def _reasons(trace: Trace) -> tuple[list[Said], dict[str, float]]:
     """Return what holds the network back by the facts, in words and in numbers."""
     facts = trace.facts
-    reasons: list[str] = []
+    reasons: list[Said] = []
     numbers: dict[str, float] = {}
     narrow = _bottleneck(facts)
     if narrow is not None:
         units = _width(narrow)
-        plural = "units" if units > 1 else "unit"
-        reasons.append(f"a layer of {units} {plural} ({narrow.name})")
+        reasons.append(
+            say_many(
+                "a layer of {number} unit ({layer})",
+                "a layer of {number} units ({layer})",
+                units,
+                layer=narrow.name,
+            )
+        )
         numbers["narrowest"] = float(units)
     if facts.dropout > _STRONG_DROPOUT:
-        reasons.append(f"dropout of {facts.dropout:g}")
+        reasons.append(say("dropout of {share}", share=f"{facts.dropout:g}"))
         numbers["dropout"] = facts.dropout
     sizes = trace.series(Quantity.WEIGHT_NORM)
     shrunk = sizes[-1][1] / sizes[0][1] if len(sizes) > 1 and sizes[0][1] > 0 else 1.0
     if shrunk < _SHRUNK:
-        name = f"weight decay of {facts.weight_decay:g}" if facts.weight_decay else "a penalty"
-        reasons.append(f"{name}, which shrank the weights to {shrunk:.0%} of their size")
+        name = (
+            say("weight decay of {decay}", decay=f"{facts.weight_decay:g}")
+            if facts.weight_decay
+            else say("a penalty")
+        )
+        reasons.append(
+            say(
+                "{what}, which shrank the weights to {share} of their size",
+                what=name,
+                share=f"{shrunk:.0%}",
+            )
+        )
         numbers |= {"weight_decay": facts.weight_decay, "shrunk": shrunk}
     return reasons, numbers

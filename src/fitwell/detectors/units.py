@@ -14,6 +14,7 @@ from fitwell.detectors.movement import largest_update
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import SEVERITIES, Finding, Quantity, Row, Severity, Trace
+from fitwell.words import say
 
 _SILENT = 0.99
 """Share of dead units from which on a layer puts out nothing: what lies behind it cannot be told
@@ -98,7 +99,7 @@ class DeadUnits(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no ReLU was observed."""
         seen = trace.modules(Quantity.DEAD_SHARE)
-        return None if seen else "dead_units: no ReLU was observed."
+        return None if seen else say("dead_units: no ReLU was observed.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
@@ -123,10 +124,17 @@ class DeadUnits(Detector):
         update = largest_update(trace, tuple(dead), since)
         born = units.first >= units.now / 2
         how = (
-            "most of them before the first update, so it was the first biases or what enters them"
+            say(
+                "most of them before the first update, so it was the first biases or what enters "
+                "them"
+            )
             if born
-            else f"{units.first:.0%} at the start, so it was training that killed them"
+            else say(
+                "{share} at the start, so it was training that killed them",
+                share=f"{units.first:.0%}",
+            )
         )
+        of = {"share": f"{units.now:.0%}", "layer": name}
         evidence = {
             "dead_share": units.now,
             "samples": float(units.samples),
@@ -141,13 +149,23 @@ class DeadUnits(Detector):
                 layers=tuple(dead),
                 since=since or None,
                 evidence=evidence,
-                explanation=(
-                    f"{units.now:.0%} of the units of {name} put out zero for every one of the "
-                    f"last {units.samples} samples ({how}): no gradient reaches their weights, so "
-                    "they cannot recover by themselves."
+                explanation=say(
+                    "{share} of the units of {layer} put out zero for every one of the last "
+                    "{samples} samples ({how}): no gradient reaches their weights, so they cannot "
+                    "recover by themselves.",
+                    **of,
+                    samples=units.samples,
+                    how=how,
                 ),
-                phrase=f"{units.now:.0%} of the units of {name} are dead"
-                + (" from the start" if born else f" from step {since}"),
+                phrase=(
+                    say("{share} of the units of {layer} are dead from the start", **of)
+                    if born
+                    else say(
+                        "{share} of the units of {layer} are dead from step {step}",
+                        **of,
+                        step=since,
+                    )
+                ),
             ),
         )
 
@@ -204,7 +222,7 @@ class SaturatedUnits(Detector):
     def unjudged(self, trace: Trace) -> str | None:
         """Say that no sigmoid or tanh was observed."""
         seen = trace.modules(Quantity.SATURATED_SHARE)
-        return None if seen else "saturated_units: no hidden sigmoid or tanh was observed."
+        return None if seen else say("saturated_units: no hidden sigmoid or tanh was observed.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding for all layers concerned, or none."""
@@ -227,6 +245,7 @@ class SaturatedUnits(Detector):
         name, units = max(flat.items(), key=lambda item: item[1].now)
         since = min(u.since for u in flat.values())
         update = largest_update(trace, tuple(flat), since)
+        of = {"share": f"{units.now:.0%}", "layer": name}
         return (
             Finding(
                 condition=self.condition,
@@ -239,13 +258,17 @@ class SaturatedUnits(Detector):
                     "first_share": units.first,
                     **({} if update is None else {"largest_update": update}),
                 },
-                explanation=(
-                    f"{units.now:.0%} of the values of {name} lie in the flat part of its "
-                    f"activation ({units.first:.0%} at the start), where hardly any gradient "
-                    "passes."
+                explanation=say(
+                    "{share} of the values of {layer} lie in the flat part of its activation "
+                    "({first} at the start), where hardly any gradient passes.",
+                    **of,
+                    first=f"{units.first:.0%}",
                 ),
-                phrase=f"{units.now:.0%} of {name} saturated"
-                + (f" from step {since}" if since else " from the start"),
+                phrase=(
+                    say("{share} of {layer} saturated from step {step}", **of, step=since)
+                    if since
+                    else say("{share} of {layer} saturated from the start", **of)
+                ),
             ),
         )
 

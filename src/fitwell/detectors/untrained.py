@@ -12,6 +12,7 @@ from fitwell.detectors.outcome import is_tried, went_well
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Quantity, Severity, Trace
+from fitwell.words import Said, say, say_many, together
 
 
 @final
@@ -63,7 +64,7 @@ class UntrainedParameters(Detector):
         """Say that no layer was seen."""
         if trace.facts.layers or trace.facts.forgotten or trace.facts.frozen:
             return None
-        return "untrained_parameters: no layer of the network was seen."
+        return say("untrained_parameters: no layer of the network was seen.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return a finding for each way in which parameters are left untrained."""
@@ -131,15 +132,17 @@ class UntrainedParameters(Detector):
             layers=tuple(names),
             since=None,
             evidence={"forgotten": float(count)},
-            explanation=(
-                f"No optimizer holds {_listed(names)}: {count} parameters that require a gradient "
-                "keep their first values."
+            explanation=say(
+                "No optimizer holds {layers}: {count} parameters that require a gradient keep "
+                "their first values.",
+                layers=_listed(names),
+                count=count,
             ),
-            advice=(
+            advice=say(
                 "Make the optimizer from model.parameters() after the network is complete; "
                 "call requires_grad_(False) on what is to stay fixed."
             ),
-            phrase=f"{_listed(names)} in no optimizer",
+            phrase=say("{layers} in no optimizer", layers=_listed(names)),
         )
 
     def _cut(self, trace: Trace, names: Sequence[str], count: int) -> Finding:
@@ -150,16 +153,19 @@ class UntrainedParameters(Detector):
             layers=tuple(names),
             since=None,
             evidence={"cut_off": float(count)},
-            explanation=(
-                f"No gradient ever reaches {_listed(names)}, though the optimizer holds "
-                f"{'it' if len(names) == 1 else 'them'} and the forward pass runs through: "
-                "something cuts the way back from the loss."
+            explanation=say_many(
+                "No gradient ever reaches {layers}, though the optimizer holds it and the forward "
+                "pass runs through: something cuts the way back from the loss.",
+                "No gradient ever reaches {layers}, though the optimizer holds them and the "
+                "forward pass runs through: something cuts the way back from the loss.",
+                len(names),
+                layers=_listed(names),
             ),
-            advice=(
+            advice=say(
                 "Look between there and the loss for detach(), torch.no_grad(), .data, .item(), "
                 "argmax or numpy, and take it out."
             ),
-            phrase=f"no gradient reaches {_listed(names)}",
+            phrase=say("no gradient reaches {layers}", layers=_listed(names)),
         )
 
     def _still(self, trace: Trace, names: Sequence[str]) -> Finding:
@@ -170,16 +176,17 @@ class UntrainedParameters(Detector):
             layers=tuple(names),
             since=None,
             evidence={"unmoved": float(len(names))},
-            explanation=(
-                f"The weights of {_listed(names)} never change, though they get gradients and the "
-                "optimizer holds them."
+            explanation=say(
+                "The weights of {layers} never change, though they get gradients and the "
+                "optimizer holds them.",
+                layers=_listed(names),
             ),
-            advice=(
+            advice=say(
                 "Look at the learning rate of their parameter group (is it 0?), at whether the "
                 "optimizer was made for this very network and its step() is called, and keep "
                 "weights in float32 if they are in half precision."
             ),
-            phrase=f"the weights of {_listed(names)} never change",
+            phrase=say("the weights of {layers} never change", layers=_listed(names)),
         )
 
 
@@ -204,9 +211,11 @@ def _frozen(trace: Trace) -> Finding:
         layers=names,
         since=None,
         evidence={"frozen": float(len(trace.facts.frozen) or len(names))},
-        explanation="No layer of the network requires a gradient: nothing can be trained.",
-        advice="Call requires_grad_(True) on the layers that are to be trained, the head at least.",
-        phrase="every layer is frozen",
+        explanation=say("No layer of the network requires a gradient: nothing can be trained."),
+        advice=say(
+            "Call requires_grad_(True) on the layers that are to be trained, the head at least."
+        ),
+        phrase=say("every layer is frozen"),
     )
 
 
@@ -218,9 +227,13 @@ def _unused(names: Sequence[str], count: int) -> Finding:
         layers=tuple(names),
         since=None,
         evidence={"unused": float(count)},
-        explanation=f"{_listed(names)} never ran: {count} parameters stay as they are.",
-        advice="Remove what is not used, or call it in forward().",
-        phrase=f"{_listed(names)} never ran",
+        explanation=say(
+            "{layers} never ran: {count} parameters stay as they are.",
+            layers=_listed(names),
+            count=count,
+        ),
+        advice=say("Remove what is not used, or call it in forward()."),
+        phrase=say("{layers} never ran", layers=_listed(names)),
     )
 
 
@@ -252,6 +265,7 @@ def _severity(trace: Trace) -> Severity:
     return "moderate" if is_tried(trace) and went_well(trace) else "severe"
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(name or "the network itself" for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+def _listed(names: Sequence[str]) -> Said:
+    shown = together([name or say("the network itself") for name in names[:3]], ", ")
+    more = len(names) - 3
+    return shown if more <= 0 else say("{names} and {more} more", names=shown, more=more)

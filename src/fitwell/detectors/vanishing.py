@@ -14,6 +14,7 @@ from fitwell.detectors.movement import furthest
 from fitwell.errors import in_range
 from fitwell.interfaces import Detector
 from fitwell.records import Finding, Trace
+from fitwell.words import Said, say
 
 
 @final
@@ -105,7 +106,7 @@ class VanishingGradients(Detector):
         """Say that no gradient was recorded."""
         if sampled_steps(trace):
             return None
-        return f"{self.condition}: no gradient was recorded."
+        return say("vanishing_gradients: no gradient was recorded.")
 
     def detect(self, trace: Trace) -> Iterable[Finding]:
         """Return one finding, or none."""
@@ -186,14 +187,18 @@ class VanishingGradients(Detector):
         weak = [
             n for n, v in values.items() if v < middle_of_fall or v <= self.max_everywhere
         ] or names[:1]
-        said = (
-            f"The gradient that reaches {names[0]} is {ratio:.0e} of the one at {names[-1]}, "
-            f"measured against their weights, over {len(numbers)} layers"
+        of = {"ratio": f"{ratio:.0e}", "first": names[0], "last": names[-1]}
+        said = say(
+            "The gradient that reaches {first} is {ratio} of the one at {last}, measured against "
+            "their weights, over {layers} layers",
+            **of,
+            layers=len(numbers),
         )
-        phrase = f"the gradient at {names[0]} is {ratio:.0e} of that at {names[-1]}"
+        phrase = say("the gradient at {first} is {ratio} of that at {last}", **of)
         if not fit.change >= self.min_fall or not ratio > 0:
-            said = f"Next to no gradient reaches {len(weak)} of {len(numbers)} layers"
-            phrase = f"next to no gradient reaches {len(weak)} of {len(numbers)} layers"
+            few = {"weak": len(weak), "layers": len(numbers)}
+            said = say("Next to no gradient reaches {weak} of {layers} layers", **few)
+            phrase = say("next to no gradient reaches {weak} of {layers} layers", **few)
         return Finding(
             condition=self.condition,
             severity=("severe" if fit.change >= 5 or first <= self.max_everywhere else "moderate"),
@@ -201,7 +206,7 @@ class VanishingGradients(Detector):
             layers=tuple(weak),
             since=since or None,
             evidence=_with_rest(trace, evidence),
-            explanation=f"{said}{_fate(trace)}",
+            explanation=_with_fate(said, trace),
             until=until,
             phrase=phrase,
         )
@@ -232,11 +237,21 @@ class VanishingGradients(Detector):
                 layers=(name,),
                 since=None,
                 evidence=_with_rest(trace, evidence),
-                explanation=(
-                    f"Of the gradient that {name} gets at its last time step, {ratio:.0e} reaches "
-                    f"the first of {count}{_fate(trace)}"
+                explanation=_with_fate(
+                    say(
+                        "Of the gradient that {layer} gets at its last time step, {ratio} reaches "
+                        "the first of {steps}",
+                        layer=name,
+                        ratio=f"{ratio:.0e}",
+                        steps=count,
+                    ),
+                    trace,
                 ),
-                phrase=f"{ratio:.0e} of the gradient reaches the first time step of {name}",
+                phrase=say(
+                    "{ratio} of the gradient reaches the first time step of {layer}",
+                    ratio=f"{ratio:.0e}",
+                    layer=name,
+                ),
             ),
         )
 
@@ -258,8 +273,9 @@ def _with_rest(trace: Trace, evidence: dict[str, float]) -> dict[str, float]:
     return evidence if left is None else {**evidence, "remaining": left}
 
 
-def _fate(trace: Trace) -> str:
+def _with_fate(what: Said, trace: Trace) -> Said:
     left = remaining_loss(trace)
     if left is None:
-        return ": the first layers will hardly learn."
-    return f", and {left:.0%} of a constant guess's loss is left."
+        return say("{what}: the first layers will hardly learn.", what=what)
+    share = f"{left:.0%}"
+    return say("{what}, and {left} of a constant guess's loss is left.", what=what, left=share)

@@ -14,6 +14,7 @@ from fitwell.records.claims import (
     Measures,
     Picture,
     Units,
+    claims_to_dict,
 )
 from fitwell.records.diagnosis import NO_STEP, Chain, Diagnosis, chain_text, worst_of
 from fitwell.records.edits import (
@@ -148,6 +149,7 @@ __all__ = [
     "WatchedModel",
     "WatchedProgram",
     "chain_text",
+    "claims_to_dict",
     "curve_in_words",
     "some_of",
     "study_to_dict",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 from fitwell.records.results import Effect
 
@@ -214,3 +214,13 @@ class ClaimRecord:
             "seeds": list(self.seeds),
             "seconds": self.seconds,
         }
+
+
+def claims_to_dict(records: Sequence[ClaimRecord]) -> dict[str, Any]:
+    """Return claims as JSON-ready data: each with its numbers, and how many came to what."""
+    outcomes = [record.outcome for record in records]
+    return {
+        "schema": 1,
+        "claims": [record.to_dict() for record in records],
+        **{name.replace(" ", "_"): outcomes.count(name) for name in get_args(ClaimOutcome)},
+    }

@@ -9,11 +9,12 @@ from html import escape
 from typing import Any, TypeAlias, final
 
 from fitwell.records.findings import SEVERITIES, Finding, Severity
+from fitwell.words import enumerated, say, told
 
 Chain: TypeAlias = tuple[Finding, ...]
 """One illness: the finding that explains the others first, then these, causes before effects."""
 
-NO_STEP = (
+NO_STEP = say(
     "no step was seen: run the loop inside the with, and pass the optimizer whose step() it calls."
 )
 """Why nothing can be said of a run that made no step under watch."""
@@ -103,13 +104,19 @@ class Diagnosis:
     def __str__(self) -> str:
         blocks = ["\n".join(_block(chain)) for chain in self.chains()]
         if self.healthy:
-            blocks = ["no finding" if NO_STEP in self.unjudged else "healthy: no finding"]
+            blocks = [self._nothing]
         if self.muted:
-            blocks.append(f"muted: {', '.join(self.muted)}")
-        blocks += [f"not judged: {text}" for text in self.unjudged[:1]]
-        if len(self.unjudged) > 1:
-            blocks[-1] += f" ({len(self.unjudged)} in all, see .unjudged)"
+            blocks.append(say("muted: {conditions}", conditions=", ".join(self.muted)))
+        more = len(self.unjudged)
+        for text in self.unjudged[:1]:
+            line = say("not judged: {sentence}", sentence=told(text))
+            more_of = say(" ({number} in all, see .unjudged)", number=more) if more > 1 else ""
+            blocks.append(f"{line}{more_of}")
         return "\n".join(blocks)
+
+    @property
+    def _nothing(self) -> str:
+        return say("no finding") if NO_STEP in self.unjudged else say("healthy: no finding")
 
     def _repr_html_(self) -> str:
         """Show one list item an illness in a notebook."""
@@ -118,9 +125,9 @@ class Diagnosis:
             head, *lines = _block(chain)
             rest = "".join(f"<br>{escape(line.strip())}" for line in lines)
             items.append(f"<li><b>{escape(head)}</b>{rest}</li>")
-        none = "no finding" if NO_STEP in self.unjudged else "healthy: no finding"
-        body = f"<ul>{''.join(items)}</ul>" if items else f"<p>{none}</p>"
-        notes = [*(f"muted: {name}" for name in self.muted), *self.unjudged]
+        body = f"<ul>{''.join(items)}</ul>" if items else f"<p>{escape(self._nothing)}</p>"
+        muted = [say("muted: {conditions}", conditions=name) for name in self.muted]
+        notes = [*muted, *map(told, self.unjudged)]
         return body + "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
 
 
@@ -138,7 +145,7 @@ def chain_text(chain: Sequence[Finding]) -> str:
     levels: dict[int, list[str]] = {}
     for finding in chain:
         levels.setdefault(_depth(finding), []).append(finding.said)
-    return " -> ".join(" and ".join(level) for _, level in sorted(levels.items()))
+    return " -> ".join(enumerated(level) for _, level in sorted(levels.items()))
 
 
 def _depth(finding: Finding) -> int:
@@ -154,11 +161,13 @@ def _block(chain: Chain) -> Iterator[str]:
     yield f"{worst_of(chain)} {root.condition} {root.place}"
     if len(chain) > 1:
         yield f"  {chain_text(chain)}"
-    yield f"  {root.explanation}"
+    yield f"  {told(root.explanation)}"
     if root.cause is not None:
-        yield f"  explained by {root.cause.condition}, which is muted"
+        cause = say("explained by {condition}, which is muted", condition=root.cause.condition)
+        yield f"  {cause}"
     for finding in chain:
         if finding.advice:
-            yield f"  change: {finding.advice}"
+            yield f"  {say('change: {advice}', advice=told(finding.advice))}"
     if root.remedies:
-        yield f"  worth trying: {', '.join(str(spec) for spec in root.remedies[:3])}"
+        remedies = ", ".join(str(spec) for spec in root.remedies[:3])
+        yield f"  {say('worth trying: {remedies}', remedies=remedies)}"

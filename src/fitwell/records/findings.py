@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
+from fitwell.words import say, told
+
 Severity: TypeAlias = Literal["mild", "moderate", "severe"]
 SEVERITIES: tuple[Severity, ...] = ("mild", "moderate", "severe")
 
@@ -117,20 +119,31 @@ class Finding:
     @property
     def place(self) -> str:
         """Where and when it holds: ``"in fc1, fc2, since step 12"``."""
-        where = f"in {some_of(self.layers)}" if self.layers else "in the whole network"
+        where = (
+            say("in {layers}", layers=some_of(self.layers))
+            if self.layers
+            else say("in the whole network")
+        )
         if self.until is not None:
-            return f"{where}, from step {self.since or 0:,} to {self.until:,}"
-        begin = "from the start" if self.since in (None, 0) else f"since step {self.since:,}"
-        return f"{where}, {begin}"
+            return say(
+                "{where}, from step {first} to {last}",
+                where=where,
+                first=f"{self.since or 0:,}",
+                last=f"{self.until:,}",
+            )
+        if not self.since:
+            return say("{where}, from the start", where=where)
+        return say("{where}, since step {step}", where=where, step=f"{self.since:,}")
 
     @property
     def said(self) -> str:
         """Its phrase; where the detector gave none, the condition and when it began."""
         if self.phrase:
-            return self.phrase
-        return self.condition.replace("_", " ") + (
-            f" from step {self.since:,}" if self.since else ""
-        )
+            return told(self.phrase)
+        name = told(self.condition.replace("_", " "))
+        if not self.since:
+            return name
+        return say("{condition} from step {step}", condition=name, step=f"{self.since:,}")
 
     @property
     def root(self) -> Finding:
@@ -149,7 +162,7 @@ def some_of(names: Sequence[str], limit: int = 3) -> str:
     """Return the first names and how many follow: ``"a, b, c and 17 more"``."""
     if len(names) <= limit + 1:
         return ", ".join(names)
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+    return say("{names} and {more} more", names=", ".join(names[:limit]), more=len(names) - limit)
 
 
 def _finite(value: float) -> float | str:

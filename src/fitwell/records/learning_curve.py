@@ -9,6 +9,7 @@ from typing import Any, final
 
 from fitwell.records.findings import RemedySpec
 from fitwell.records.results import Effect
+from fitwell.words import say, together, told
 
 
 @final
@@ -195,7 +196,7 @@ def curve_in_words(
     *,
     score: Callable[[float], str],
     gain: Callable[[float], str],
-    unit: str = "",
+    points: bool = False,
 ) -> tuple[str, str, str]:
     """Return what a curve says in three sentences: more rows, augmentation, how far to believe it.
 
@@ -203,55 +204,97 @@ def curve_in_words(
         curve: What was measured.
         score: Writes a score.
         gain: Writes an improvement, positive is better, with its sign.
-        unit: Written after an improvement.
+        points: Whether an improvement is in points.
     """
+    return _more_rows(curve, score), _instead(curve, gain, points=points), _checked(curve, score)
+
+
+def _checked(curve: LearningCurve, score: Callable[[float], str]) -> str:
     test = curve.back_test
-    checked = (
-        f"Tried on itself: from at most {test.largest:,} rows it predicts "
-        f"{_forecast(test.forecast, score)} for all {curve.rows:,}, and {score(test.measured)} "
-        f"was measured{'' if test.inside else ', outside of the interval: do not rely on it'}."
+    of = {
+        "largest": f"{test.largest:,}",
+        "forecast": _forecast(test.forecast, score),
+        "rows": f"{curve.rows:,}",
+        "measured": score(test.measured),
+    }
+    if test.inside:
+        return say(
+            "Tried on itself: from at most {largest} rows it predicts {forecast} for all {rows}, "
+            "and {measured} was measured.",
+            **of,
+        )
+    return say(
+        "Tried on itself: from at most {largest} rows it predicts {forecast} for all {rows}, and "
+        "{measured} was measured, outside of the interval: do not rely on it.",
+        **of,
     )
-    return _more_rows(curve, score), _instead(curve, gain, unit), checked
 
 
 def _more_rows(curve: LearningCurve, score: Callable[[float], str]) -> str:
     twice, *further = curve.forecasts
-    now = f"{curve.metric.replace('_', ' ')} on validation is {score(curve.now)} now"
-    predicted = f"with twice the rows {_forecast(twice, score)} is predicted"
-    predicted += "".join(
-        f", with {_times(f.rows / curve.rows)} times as many {_forecast(f, score)}" for f in further
+    now = say(
+        "{metric} on validation is {score} now",
+        metric=told(curve.metric.replace("_", " ")),
+        score=score(curve.now),
     )
-    told = [f for f in curve.forecasts if curve.tells(f)]
-    if twice in told:
-        return f"More data: {predicted} ({now})."
-    if told:
-        return f"More data: {predicted} ({now}): twice the rows may change nothing."
-    return f"More data: too uncertain to say whether it would help: {predicted} ({now})."
+    predicted = [
+        say("with twice the rows {forecast} is predicted", forecast=_forecast(twice, score)),
+        *(
+            say(
+                "with {times} times as many {forecast}",
+                times=_times(f.rows / curve.rows),
+                forecast=_forecast(f, score),
+            )
+            for f in further
+        ),
+    ]
+    of = {"predicted": together(predicted, ", "), "now": now}
+    clear = [f for f in curve.forecasts if curve.tells(f)]
+    if twice in clear:
+        return say("More data: {predicted} ({now}).", **of)
+    if clear:
+        return say("More data: {predicted} ({now}): twice the rows may change nothing.", **of)
+    return say("More data: too uncertain to say whether it would help: {predicted} ({now}).", **of)
 
 
-def _instead(curve: LearningCurve, gain: Callable[[float], str], unit: str) -> str:
+def _instead(curve: LearningCurve, gain: Callable[[float], str], *, points: bool) -> str:
     tried = curve.augmented
     if tried is None:
-        return "Augmentation could not be tried."
+        return say("Augmentation could not be tried.")
     effect = tried.gain
-    measured = (
-        f"{gain(effect.mean)}{unit} [{gain(effect.low)}, {gain(effect.high)}] at "
-        f"{tried.cost:.2g} times the training time"
+    size = gain(effect.mean)
+    measured = say(
+        "{gain} [{low}, {high}] at {times} times the training time",
+        gain=say("{number} points", number=size) if points else size,
+        low=gain(effect.low),
+        high=gain(effect.high),
+        times=f"{tried.cost:.2g}",
     )
     if tried.worth is None:
-        return f"Augmentation gives {measured}: no gain beyond chance to set against more rows."
-    return f"Augmentation gives {measured}, {_worth(tried.worth)}."
+        return say(
+            "Augmentation gives {measured}: no gain beyond chance to set against more rows.",
+            measured=measured,
+        )
+    return say(
+        "Augmentation gives {measured}, {worth}.", measured=measured, worth=_worth(tried.worth)
+    )
 
 
 def _worth(worth: RowsWorth) -> str:
     if worth.low is None:
-        return "worth more rows than this curve can tell of"
+        return say("worth more rows than this curve can tell of")
+    low = _times(worth.low)
     if worth.times is None:
-        return f"as at least {_times(worth.low)} times the rows would"
+        return say("as at least {low} times the rows would", low=low)
+    times = _times(worth.times)
     if worth.high is None:
-        return f"as {_times(worth.times)} times the rows would (at least {_times(worth.low)})"
-    between = f"[{_times(worth.low)}, {_times(worth.high)}]"
-    return f"as {_times(worth.times)} {between} times the rows would"
+        return say("as {times} times the rows would (at least {low})", times=times, low=low)
+    return say(
+        "as {times} [{low}, {high}] times the rows would",
+        times=times,
+        low=low,
+        high=_times(worth.high),
+    )
 
 
 def _forecast(forecast: Forecast, score: Callable[[float], str]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from fitwell.records.diagnosis import Diagnosis, worst_of
 from fitwell.records.findings import Finding, Severity
 from fitwell.records.trace import Trace
+from fitwell.words import say
 
 
 @final
@@ -48,6 +49,7 @@ class WatchedModel:
         steps: Optimizer steps that it made.
         diagnosis: What was found.
         cost: Share of the run's time that watching took, in [0, 1].
+        trace: What it was judged on.
     """
 
     name: str
@@ -57,9 +59,10 @@ class WatchedModel:
     steps: int
     diagnosis: Diagnosis
     cost: float = 0.0
+    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the findings as JSON-ready data."""
+        """Return everything but the findings and the trace as JSON-ready data."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -128,7 +131,7 @@ class WatchedProgram:
         }
 
 
-NOTHING_SEEN = "No network was seen to train: no optimizer made a step."
+NOTHING_SEEN = say("No network was seen to train: no optimizer made a step.")
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

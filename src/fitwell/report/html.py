@@ -17,25 +17,19 @@ from fitwell.records import (
     StudyRecord,
     TaskRecord,
     Trace,
+    WatchedProgram,
     chain_text,
     some_of,
     worst_of,
 )
-from fitwell.report.charts import (
-    Data,
-    contributions_figure,
-    gradient_figure,
-    learning_figure,
-    loss_figure,
-    scores_figure,
-)
+from fitwell.report.charts import Data, nothing_silent
 from fitwell.report.conditions import condition_sentence, condition_title, unexplained
 from fitwell.report.evidence import evidence_lines
+from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
 from fitwell.report.network_svg import network_figure
 from fitwell.report.numbers import (
-    count,
+    change,
     duration,
-    interval,
     mean,
     p_value,
     quantity,
@@ -43,6 +37,7 @@ from fitwell.report.numbers import (
     scores_on_test,
 )
 from fitwell.report.series import best_trials
+from fitwell.report.theme import colour_rules, look, template_text
 from fitwell.report.wording import (
     averaged_sentence,
     cure_headline,
@@ -50,87 +45,46 @@ from fitwell.report.wording import (
     diagnosis_headline,
     loss_sentence,
     metric_title,
+    network_facts,
+    network_names,
     recipe_label,
     remedy_label,
     remedy_sentence,
     study_headline,
     study_sentence,
+    watched_headline,
 )
+from fitwell.words import say, say_many, speaking, spoken, told
 
 
-def cure_page(record: CureRecord) -> str:
+def cure_page(record: CureRecord, *, lang: str = "en") -> str:
     """Return the report of a cure as one HTML file.
 
+    Args:
+        record: What the cure found.
+        lang: Language to write it in.
+
     Raises:
+        BadInput: If the language is not known.
         MissingExtra: If altair or vl-convert is not installed.
     """
-    task, proof = record.task, record.proof
-    arms = proof.arms if proof is not None else ()
-    return _page(
-        "cure.html.j2",
-        kind="cure",
-        title=task.name,
-        record=record,
-        task=task,
-        headline=cure_headline(record),
-        facts=_facts(record),
-        network=network_figure(task.anatomy, record.diagnosis),
-        gradients=gradient_figure(record.trace),
-        losses=loss_figure(task, _drawn_arms(record)),
-        rate=f"{arms[-1].rate:g} ×" if arms else "",
-        effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
-        contributions=contributions_figure(task, record.contributions),
-        scores=scores_figure(task, arms),
-        loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
-        evidence=evidence_lines(task, arms),
-        averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
-        curve=learning_figure(record.learning_curve) if record.learning_curve else None,
-        outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
-        trials=_trials(record),
-        tried=count(len(record.trials), "trial"),
-        about=_about(task),
-        notes=(*task.notes, *record.notes),
-    )
+    with speaking(lang):
+        return _cure_page(record)
 
 
-def study_page(record: StudyRecord) -> str:
+def study_page(record: StudyRecord, *, lang: str = "en") -> str:
     """Return a comparison as one HTML file.
 
+    Args:
+        record: What the study found.
+        lang: Language to write it in.
+
     Raises:
+        BadInput: If the language is not known.
         MissingExtra: If altair or vl-convert is not installed.
     """
-    task = record.task
-    verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
-    return _page(
-        "study.html.j2",
-        kind="comparison",
-        title=task.name,
-        task=task,
-        headline=study_headline(task, record.arms),
-        facts=[
-            ("untreated", score(mean(record.arms[0].per_seed), task.metric)),
-            ("arms", str(len(record.arms))),
-            ("seeds", str(len(record.seeds))),
-        ],
-        sentences=[study_sentence(verdict, task) for verdict in verdicts],
-        evidence=evidence_lines(task, record.arms),
-        scores=scores_figure(task, record.arms),
-        losses=loss_figure(task, record.arms),
-        arms=Data(
-            ("arm", "recipe", "learning rate", metric_title(task.metric), "diverged"),
-            tuple(
-                (
-                    arm.name,
-                    recipe_label(arm.recipe),
-                    f"× {arm.rate:g}",
-                    score(mean(arm.per_seed), task.metric),
-                    f"{sum(run.diverged for run in arm.runs)} of {len(arm.runs)}",
-                )
-                for arm in record.arms
-            ),
-        ),
-        about=_about(task),
-    )
+    with speaking(lang):
+        return _study_page(record)
 
 
 def diagnosis_page(
@@ -140,6 +94,7 @@ def diagnosis_page(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
+    lang: str = "en",
 ) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
 
@@ -149,27 +104,144 @@ def diagnosis_page(
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which is drawn if given.
+        lang: Language to write it in.
+
+    Raises:
+        BadInput: If the language is not known.
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    with speaking(lang):
+        return page(
+            "diagnosis.html.j2",
+            kind=say("diagnosis"),
+            title=title,
+            diagnosis=diagnosis,
+            headline=diagnosis_headline(diagnosis),
+            network=network_figure(anatomy, diagnosis),
+            **diagnosis_figures(trace, diagnosis),
+            quiet=nothing_silent(trace),
+            notes=notes,
+        )
+
+
+def watched_page(program: WatchedProgram, *, lang: str = "en") -> str:
+    """Return what was found in every network that a program trained as one HTML file.
+
+    Args:
+        program: The program with its networks.
+        lang: Language to write it in.
+
+    Raises:
+        BadInput: If the language is not known.
+        MissingExtra: If altair or vl-convert is not installed.
+    """
+    with speaking(lang):
+        return page(
+            "watched.html.j2",
+            kind=say("watched program"),
+            title=program.name,
+            headline=watched_headline(program),
+            networks=[
+                {
+                    "name": network_names(group),
+                    "facts": network_facts(group),
+                    "diagnosis": group[0].diagnosis,
+                    "figures": diagnosis_figures(group[0].trace, group[0].diagnosis),
+                    "quiet": nothing_silent(group[0].trace),
+                }
+                for group in program.groups()
+            ],
+        )
+
+
+def _cure_page(record: CureRecord) -> str:
+    task, proof = record.task, record.proof
+    arms = proof.arms if proof is not None else ()
+    return page(
+        "cure.html.j2",
+        kind=say("cure"),
+        title=task.name,
+        record=record,
+        task=task,
+        headline=cure_headline(record),
+        facts=_facts(record),
+        network=network_figure(task.anatomy, record.diagnosis),
+        **cure_figures(record),
+        quiet=nothing_silent(record.trace),
+        rate=f"{arms[-1].rate:g} ×" if arms else "",
+        effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
+        loss_sentence=loss_sentence(record.verdict) if record.verdict else "",
+        evidence=evidence_lines(task, arms),
+        averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
+        outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
+        trials=_trials(record),
+        tried=say_many("{number} trial", "{number} trials", len(record.trials)),
+        about=_about(task),
+        notes=(*task.notes, *record.notes),
+    )
+
+
+def _study_page(record: StudyRecord) -> str:
+    task = record.task
+    verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
+    return page(
+        "study.html.j2",
+        kind=say("comparison"),
+        title=task.name,
+        task=task,
+        headline=study_headline(task, record.arms),
+        facts=[
+            (say("untreated"), score(mean(record.arms[0].per_seed), task.metric)),
+            (say("arms"), str(len(record.arms))),
+            (say("seeds"), str(len(record.seeds))),
+        ],
+        sentences=[study_sentence(verdict, task) for verdict in verdicts],
+        evidence=evidence_lines(task, record.arms),
+        **study_figures(record),
+        arms=Data(
+            (
+                say("arm"),
+                say("recipe"),
+                say("learning rate"),
+                metric_title(task.metric),
+                say("diverged"),
+            ),
+            tuple(_arm_row(arm, task) for arm in record.arms),
+        ),
+        about=_about(task),
+    )
+
+
+def _arm_row(arm: ArmRecord, task: TaskRecord) -> tuple[str, ...]:
+    return (
+        arm.name,
+        recipe_label(arm.recipe),
+        f"× {arm.rate:g}",
+        score(mean(arm.per_seed), task.metric),
+        say(
+            "{some} of {all}",
+            some=sum(run.diverged for run in arm.runs),
+            all=len(arm.runs),
+        ),
+    )
+
+
+def page(template: str, **content: Any) -> str:
+    """Return a page made of a template, with the scripts and styles that all pages carry.
 
     Raises:
         MissingExtra: If altair or vl-convert is not installed.
     """
-    return _page(
-        "diagnosis.html.j2",
-        kind="diagnosis",
-        title=title,
-        diagnosis=diagnosis,
-        headline=diagnosis_headline(diagnosis),
-        network=network_figure(anatomy, diagnosis),
-        gradients=gradient_figure(trace),
-        notes=notes,
-    )
-
-
-def _page(template: str, **content: Any) -> str:
     environment = _environment()
     source = environment.get_template(template)
+    style = Markup("\n").join([_script(colour_rules()), asset("style.css"), asset("network.css")])
     return source.render(
-        vega=_vega(), style=_asset("style.css"), script=_asset("figures.js"), **content
+        lang=spoken(),
+        vega=_vega(),
+        style=style,
+        look=look(),
+        script=asset("figures.js"),
+        **content,
     )
 
 
@@ -182,7 +254,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(say=say, say_many=say_many)
     environment.filters.update(
+        told=told,
         condition=condition_title,
         arrows=lambda text: text.replace(" -> ", " \u2192 "),
         meaning=condition_sentence,
@@ -214,10 +288,9 @@ def _unbroken(text: str) -> str:
     )
 
 
-def _asset(name: str) -> Markup:
-    loader = _environment().loader
-    assert loader is not None
-    return _script(loader.get_source(_environment(), name)[0])
+def asset(name: str) -> Markup:
+    """Return one of our own scripts or styles."""
+    return _script(template_text(name))
 
 
 def _script(text: str) -> Markup:
@@ -225,37 +298,40 @@ def _script(text: str) -> Markup:
     return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))  # noqa: S704
 
 
-def _drawn_arms(record: CureRecord) -> tuple[ArmRecord, ...]:
-    """Return untreated and treated runs of the proof, or the untreated ones where none was made."""
-    if record.proof is not None:
-        return (record.proof.arms[0], record.proof.arms[-1])
-    return (ArmRecord("untreated", (), 1.0, record.baseline),)
-
-
 def _facts(record: CureRecord) -> list[tuple[str, str]]:
     task, verdict, proof = record.task, record.verdict, record.proof
-    facts = [("untreated", score(mean(scores_on_test(record.baseline)), task.metric))]
+    facts: list[tuple[str, str]] = [
+        (say("untreated"), score(mean(scores_on_test(record.baseline)), task.metric))
+    ]
     if verdict is not None and proof is not None:
-        treated = "cured" if record.recipe else "best recipe tried"
+        treated = say("cured") if record.recipe else say("best recipe tried")
         facts.append((treated, score(mean(proof.arms[-1].per_seed), task.metric)))
-        facts.append(
-            ("95 % interval", interval(verdict.effect, task.metric).removesuffix(" points"))
+        low, high = (
+            change(end, task.metric, unit=False)
+            for end in (verdict.effect.low, verdict.effect.high)
         )
+        facts.append((say("95 % interval"), say("{low} to {high}", low=low, high=high)))
         facts.append(("p", p_value(verdict.effect.p).removeprefix("p ").removeprefix("= ")))
-    facts.append(("training runs", f"{record.runs:,}"))
-    facts.append(("time", duration(record.seconds)))
+    facts.append((say("training runs"), f"{record.runs:,}"))
+    facts.append((say("time"), duration(record.seconds)))
     return facts
 
 
 def _trials(record: CureRecord) -> Data:
     task = record.task
     return Data(
-        (metric_title(task.metric), "loss", "seeds", "learning rate", "recipe"),
+        (
+            metric_title(task.metric),
+            say("loss"),
+            say("seeds"),
+            say("learning rate"),
+            say("recipe"),
+        ),
         tuple(
             (
                 score(trial.score.metric, task.metric),
                 quantity(trial.score.loss),
-                str(trial.seeds) if trial.seeds else "first epochs",
+                str(trial.seeds) if trial.seeds else say("first epochs"),
                 f"× {trial.rate:g}",
                 recipe_label(trial.recipe),
             )
@@ -266,13 +342,29 @@ def _trials(record: CureRecord) -> Data:
 
 def _about(task: TaskRecord) -> Data:
     train, validation, test = task.rows
-    better = "larger is better" if task.higher_is_better else "smaller is better"
-    rows = [
-        ("network", f"{task.network} ({count(task.parameters, 'parameter')})"),
-        ("rows", f"{train:,} for training, {validation:,} for validation, {test:,} for the test"),
-        ("metric", f"{metric_title(task.metric)} ({better})"),
-        ("loss", task.loss.replace("_", " ")),
+    better = say("larger is better") if task.higher_is_better else say("smaller is better")
+    rows: list[tuple[str, str]] = [
+        (
+            say("network"),
+            say_many(
+                "{network} ({number} parameter)",
+                "{network} ({number} parameters)",
+                task.parameters,
+                network=task.network,
+            ),
+        ),
+        (
+            say("rows"),
+            say(
+                "{train} for training, {validation} for validation, {test} for the test",
+                train=f"{train:,}",
+                validation=f"{validation:,}",
+                test=f"{test:,}",
+            ),
+        ),
+        (say("metric"), f"{metric_title(task.metric)} ({better})"),
+        (say("loss"), task.loss.replace("_", " ")),
     ]
     if task.classes:
-        rows.append(("classes", f"{len(task.classes)}: {some_of(task.classes, 12)}"))
-    return Data(("what", "value"), tuple(rows))
+        rows.append((say("classes"), f"{len(task.classes)}: {some_of(task.classes, 12)}"))
+    return Data((say("what"), say("value")), tuple(rows))

@@ -11,6 +11,7 @@ from rich.text import Text
 from fitwell.records import Anatomy
 from fitwell.records.drawing import GLYPHS, Row, columns, picture_of, rows_of
 from fitwell.report.numbers import printable
+from fitwell.words import say, told
 
 STYLES = {
     "input": "bold",
@@ -29,19 +30,19 @@ STYLES = {
     "output": "bold cyan",
 }
 LEGEND = {
-    "layer": "layer",
-    "recurrent": "recurrent",
-    "activation": "activation",
-    "normalization": "normalisation",
-    "dropout": "dropout",
-    "add": "add",
-    "gate": "gate",
-    "scaling": "multiply",
-    "product": "matrix product",
-    "attention": "attention",
-    "join": "joins branches",
-    "pooling": "resampling",
-    "output": "output layer",
+    "layer": say("layer"),
+    "recurrent": say("recurrent"),
+    "activation": say("activation"),
+    "normalization": say("normalisation"),
+    "dropout": say("dropout"),
+    "add": say("add"),
+    "gate": say("gate"),
+    "scaling": say("multiply"),
+    "product": say("matrix product"),
+    "attention": say("attention"),
+    "join": say("joins branches"),
+    "pooling": say("resampling"),
+    "output": say("output layer"),
 }
 """What the signs stand for; the input says so itself."""
 
@@ -60,14 +61,14 @@ class NetworkLines:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.anatomy.nodes:
-            yield Text("Nothing of the network was recorded.", style="dim")
+            yield Text(say("Nothing of the network was recorded."), style="dim")
             return
         picture = picture_of(self.anatomy)
         rows = rows_of(picture)
         widths = _Widths.of(rows, options.max_width)
         for row in rows:
             yield _line(row, widths)
-        signs = [f"{GLYPHS[s]} {LEGEND[s]}" for s in picture.styles if s in LEGEND]
+        signs = [f"{GLYPHS[s]} {told(LEGEND[s])}" for s in picture.styles if s in LEGEND]
         unbroken = [sign.replace(" ", "\u00a0") for sign in signs]
         yield Text("\n" + "  ".join(unbroken), style="dim")
 

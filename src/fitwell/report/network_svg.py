@@ -12,7 +12,8 @@ from fitwell.records import SEVERITIES, Anatomy, Diagnosis, Finding, Node, Role
 from fitwell.records.drawing import Line, Picture, Rail, picture_of
 from fitwell.report.conditions import condition_title
 from fitwell.report.network_lines import LEGEND
-from fitwell.report.numbers import count, printable
+from fitwell.report.numbers import printable
+from fitwell.words import say, say_many, told
 
 ROW, LANE, TEXT = 24, 18, 7.3
 """Height of a line, distance of rails, and width of a character."""
@@ -82,11 +83,14 @@ def network_figure(anatomy: Anatomy | None, diagnosis: Diagnosis) -> NetworkFigu
     svg = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" class="network" role="img" '
         'width="{w:.0f}" height="{h:.0f}" viewBox="0 0 {w:.0f} {h:.0f}">'
-        "<title>The network from its input at the top to its output: {layers}</title>{parts}</svg>"
+        "<title>{title}</title>{parts}</svg>"
     ).format(
         w=sheet.width,
         h=sheet.y(len(picture.lines)) - 4,
-        layers=count(len(anatomy.layers), "layer"),
+        title=say(
+            "The network from its input at the top to its output: {layers}",
+            layers=say_many("{number} layer", "{number} layers", len(anatomy.layers)),
+        ),
         parts=Markup("\n").join(parts),
     )
     return NetworkFigure(svg, len(marks))
@@ -105,7 +109,10 @@ def mark_of(line: Line, diagnosis: Diagnosis) -> Mark | None:
     if not found:
         return None
     every = len(line.nodes)
-    texts = [t if n == every else f"{t} ({n} of {every})" for t, n in found.items()]
+    texts = [
+        t if n == every else say("{what} ({some} of {all})", what=t, some=n, all=every)
+        for t, n in found.items()
+    ]
     return Mark(SEVERITIES[worst], ", ".join(texts))
 
 
@@ -159,7 +166,7 @@ class _Sheet:
         for style, x, row in self.signs:
             y = LEGEND_ROW * (row + 0.6)
             yield _sign(style, x, y)
-            yield _text("size", x + 13, y, LEGEND[style])
+            yield _text("size", x + 13, y, told(LEGEND[style]))
 
     def grounds(self) -> Iterator[Markup]:
         """Yield a ground under each block that repeats."""
@@ -264,9 +271,10 @@ def _tip(line: Line, mark: Mark | None) -> str:
     """Return the full path of the first node of a line, how many follow, and what is found."""
     if not line.nodes:
         return ""
-    more = f" and {len(line.nodes) - 1} more" if len(line.nodes) > 1 else ""
-    found = f": {mark.text}" if mark else ""
-    return printable(f"{line.nodes[0].path or 'the network'}{more}{found}")
+    name = line.nodes[0].path or say("the network")
+    if len(line.nodes) > 1:
+        name = say("{name} and {more} more", name=name, more=len(line.nodes) - 1)
+    return printable(f"{name}: {mark.text}" if mark else name)
 
 
 def _inside(line: Line, block: Line) -> bool:
@@ -280,7 +288,7 @@ def _legend(picture: Picture, width: float) -> tuple[tuple[str, float, int], ...
     x, row = float(LEFT), 0
     for style in picture.styles:
         if style in LEGEND:
-            needed = 36 + _length(LEGEND[style])
+            needed = 36 + _length(told(LEGEND[style]))
             if places and x + needed > width:
                 x, row = float(LEFT), row + 1
             places.append((style, x, row))

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from fitwell.records import Effect, RunRecord
+from fitwell.words import say
 
 SHARES = frozenset({"accuracy", "balanced_accuracy", "macro_f1"})
 """Metrics that are shares in [0, 1]; every other metric is shown in its own unit."""
@@ -30,21 +31,22 @@ def change(value: float, metric: str, *, unit: bool = True) -> str:
         return f"{sign}{quantity(value)}"
     points = 100 * value
     digits = 0 if points == 0 else 1 if abs(points) >= 0.05 else 3
-    return f"{sign}{points:.{digits}f}{' points' if unit else ''}"
+    text = f"{sign}{points:.{digits}f}"
+    return say("{number} points", number=text) if unit else text
 
 
-def interval(effect: Effect, metric: str) -> str:
+def interval(effect: Effect, metric: str, *, unit: bool = True) -> str:
     """Return the 95 % interval of an effect: ``"+4.4 to +5.4 points"``."""
     low = change(effect.low, metric, unit=False)
-    return f"{low} to {change(effect.high, metric)}"
+    return say("{low} to {high}", low=low, high=change(effect.high, metric, unit=unit))
 
 
 def quantity(value: float) -> str:
     """Return a number of any size: three digits that matter, or an exponent."""
     if math.isnan(value):
-        return "not a number"
+        return say("not a number")
     if math.isinf(value):
-        return "infinite" if value > 0 else "-infinite"
+        return say("infinite") if value > 0 else say("-infinite")
     size = abs(value)
     if size and not 1e-3 <= size < 1e6:
         mantissa, exponent = f"{value:.1e}".split("e")
@@ -67,14 +69,21 @@ def count(number: int, singular: str, plural: str = "") -> str:
 def duration(seconds: float) -> str:
     """Return a time: ``"0.4 s"``, ``"42 s"``, ``"2 min 5 s"``, ``"1 h 3 min"``."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return say("{seconds} s", seconds=f"{seconds:.1f}")
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+        return (
+            say("{minutes} min {seconds} s", minutes=minutes, seconds=rest)
+            if rest
+            else say("{minutes} min", minutes=minutes)
+        )
+    hours, minutes = divmod(minutes, 60)
+    if minutes:
+        return say("{hours} h {minutes} min", hours=hours, minutes=minutes)
+    return say("{hours} h", hours=hours)
 
 
 def mean(values: Iterable[float]) -> float:

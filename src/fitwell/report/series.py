@@ -1,4 +1,4 @@
-"""What is drawn, taken from records: curves over seeds, paired differences, gradients by layer."""
+"""What is drawn, taken from records: curves over seeds, paired differences, trials in order."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median_low
-from typing import Literal, TypeAlias, final
+from typing import final
 
 from fitwell.records import (
     ArmRecord,
     Curves,
-    Quantity,
     RunRecord,
     TaskRecord,
-    Trace,
     Trial,
 )
-
-State: TypeAlias = Literal["positive", "zero", "not finite"]
 
 
 @final
@@ -91,69 +87,6 @@ def best_trials(task: TaskRecord, trials: Iterable[Trial]) -> list[Trial]:
         return (lost, -trial.seeds, 0.0 if lost else sign * trial.score.metric, trial.score.loss)
 
     return sorted(trials, key=rank)
-
-
-@final
-@dataclass(frozen=True)
-class Cell:
-    """Gradient norm of one layer over a stretch of sampled steps.
-
-    ``value`` is the largest finite one, so that a single explosion shows; 0 where there is none.
-    ``state`` is ``"not finite"`` if any value of the stretch was.
-    """
-
-    column: int
-    first: int
-    last: int
-    layer: str
-    value: float
-    state: State
-
-
-@final
-@dataclass(frozen=True)
-class Grid:
-    """Gradient norms by layer, in order of execution, and by stretches of sampled steps."""
-
-    layers: tuple[str, ...]
-    cells: tuple[Cell, ...]
-
-
-def gradient_grid(trace: Trace, columns: int = 48) -> Grid:
-    """Pool the gradient norms of a trace into a grid of layers × stretches of sampled steps.
-
-    Args:
-        trace: Rows of :attr:`Quantity.GRADIENT_NORM`; those of the whole network are left out.
-        columns: Most columns; neighbouring steps are pooled evenly where there are more.
-    """
-    rows = [
-        row
-        for row in trace
-        if row.quantity == Quantity.GRADIENT_NORM and row.module and row.phase == "train"
-    ]
-    steps = sorted({row.step for row in rows})
-    size = max(1, math.ceil(len(steps) / columns))
-    column_of = {step: place // size for place, step in enumerate(steps)}
-    found: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
-        found.setdefault((row.module, column_of[row.step]), []).append(row.value)
-    known = [layer.name for layer in sorted(trace.facts.layers, key=lambda layer: layer.order)]
-    seen = list(dict.fromkeys(row.module for row in rows))
-    layers = [name for name in known if name in set(seen)]
-    layers += [name for name in seen if name not in set(known)]
-    cells = [
-        _cell(values, column, steps[column * size : (column + 1) * size], layer)
-        for (layer, column), values in found.items()
-    ]
-    return Grid(tuple(layers), tuple(cells))
-
-
-def _cell(values: Sequence[float], column: int, steps: Sequence[int], layer: str) -> Cell:
-    positive = [value for value in values if 0 < value < math.inf]
-    state: State = "positive" if positive else "zero"
-    if not all(math.isfinite(value) for value in values):
-        state = "not finite"
-    return Cell(column, steps[0], steps[-1], layer, max(positive, default=0.0), state)
 
 
 def _over_runs(

@@ -6,7 +6,6 @@ characters spelled out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -23,10 +22,14 @@ from fitwell.records import (
     chain_text,
     worst_of,
 )
-from fitwell.report.conditions import condition_title, unexplained
+from fitwell.report.conditions import (
+    condition_title,
+    severity_word,
+    unexplained,
+)
+from fitwell.report.measures import evidence_title
 from fitwell.report.numbers import (
     change,
-    count,
     interval,
     mean,
     p_value,
@@ -34,58 +37,72 @@ from fitwell.report.numbers import (
     quantity,
     score,
 )
-from fitwell.report.wording import metric_title, recipe_label, remedy_label
+from fitwell.report.wording import (
+    arm_title,
+    metric_title,
+    outcome_word,
+    recipe_label,
+    remedy_label,
+)
+from fitwell.words import say, say_many, told
 
 SEVERITY_STYLES = {"mild": "yellow", "moderate": "dark_orange", "severe": "bold red"}
 OUTCOME_STYLES = {"helps": "green", "hurts": "red", "no evidence": ""}
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
     """Return one block an illness, root cause first, or one line if nothing was found."""
     parts: list[RenderableType] = []
     if diagnosis.healthy:
-        parts.append(Text("Healthy: nothing was found.", style="green"))
+        parts.append(Text(say("Healthy: nothing was found."), style="green"))
     else:
         table = Table.grid(padding=(0, 2), pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
         for chain in diagnosis.chains():
             worst = worst_of(chain)
-            table.add_row(Text(worst, style=SEVERITY_STYLES[worst]), _illness(chain))
+            word = Text(severity_word(worst), style=SEVERITY_STYLES[worst])
+            table.add_row(word, _illness(chain))
         parts.append(table)
     if diagnosis.muted:
         named = ", ".join(condition_title(name).lower() for name in diagnosis.muted)
-        parts.append(Text(f"Muted: {named}", style="dim"))
-    parts.extend(Text(f"Not judged: {printable(text)}", style="dim") for text in diagnosis.unjudged)
+        parts.append(Text(say("Muted: {conditions}", conditions=named), style="dim"))
+    for text in diagnosis.unjudged:
+        line = say("Not judged: {sentence}", sentence=printable(told(text)))
+        parts.append(Text(line, style="dim"))
     return Group(*parts)
 
 
 def arms_table(task: TaskRecord, arms: Sequence[ArmRecord]) -> Table:
     """Return one row an arm: its mean on test, and its effect with interval and verdict."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("arm", overflow="fold", ratio=3)
+    table.add_column(say("arm"), overflow="fold", ratio=3)
     table.add_column(metric_title(task.metric), justify="right", no_wrap=True)
-    table.add_column("against untreated", overflow="fold", ratio=4)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column(say("against untreated"), overflow="fold", ratio=4)
+    table.add_column(say("verdict"), no_wrap=True)
     for arm in arms:
         diverged = sum(run.diverged for run in arm.runs)
-        name = printable(arm.name) + (
-            f" ({diverged} of {len(arm.runs)} diverged)" if diverged else ""
-        )
+        name = printable(arm_title(arm.name))
+        if diverged:
+            name = say(
+                "{arm} ({diverged} of {runs} diverged)",
+                arm=name,
+                diverged=diverged,
+                runs=len(arm.runs),
+            )
         effect, outcome = "", ""
         if arm.verdict is not None:
             outcome = arm.verdict.outcome
             effect = (
                 f"{change(arm.verdict.effect.mean, task.metric)} "
-                f"[{interval(arm.verdict.effect, task.metric).removesuffix(' points')}] "
+                f"[{interval(arm.verdict.effect, task.metric, unit=False)}] "
                 f"{p_value(arm.verdict.adjusted_p)}"
             )
         table.add_row(
             Text(name),
             score(mean(arm.per_seed), task.metric),
             Text(effect),
-            Text(outcome, style=OUTCOME_STYLES.get(outcome, "")),
+            Text(outcome_word(outcome), style=OUTCOME_STYLES.get(outcome, "")),
         )
     return table
 
@@ -97,10 +114,10 @@ def tasks_table(tasks: Iterable[Mapping[str, object]]) -> Table:
         tasks: Mappings with ``name``, ``rows``, ``model`` and ``ails`` (what is wrong with it).
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("name", no_wrap=True)
-    table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("model", overflow="fold", ratio=1)
-    table.add_column("what is wrong with it", overflow="fold", ratio=1)
+    table.add_column(say("name"), no_wrap=True)
+    table.add_column(say("rows"), justify="right", no_wrap=True)
+    table.add_column(say("model"), overflow="fold", ratio=1)
+    table.add_column(say("what is wrong with it"), overflow="fold", ratio=1)
     for task in tasks:
         rows = task["rows"]
         table.add_row(
@@ -120,8 +137,14 @@ def device_table(points: Iterable[Mapping[str, object]]) -> Table:
             step), ``most`` (runs to train as one) and ``gain`` (how many times sooner).
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("network", no_wrap=True)
-    for name in ("layers", "parameters", "multiplications", "runs as one", "times sooner"):
+    table.add_column(say("network"), no_wrap=True)
+    for name in (
+        say("layers"),
+        say("parameters"),
+        say("multiplications"),
+        say("runs as one"),
+        say("times sooner"),
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     for point in points:
         numbers = (f"{point[name]:,}" for name in ("layers", "parameters", "work", "most"))
@@ -138,8 +161,16 @@ def trials_table(task: TaskRecord, trials: Iterable[Trial]) -> Table:
     for trial in trials:
         table.add_row(
             score(trial.score.metric, task.metric),
-            count(trial.seeds, "seed") if trial.seeds else "first epochs",
-            Text(f"{printable(recipe_label(trial.recipe))}, rate ×{trial.rate:g}"),
+            say_many("{number} seed", "{number} seeds", trial.seeds)
+            if trial.seeds
+            else say("first epochs"),
+            Text(
+                say(
+                    "{recipe}, rate ×{rate}",
+                    recipe=printable(recipe_label(trial.recipe)),
+                    rate=f"{trial.rate:g}",
+                )
+            ),
         )
     return table
 
@@ -154,29 +185,9 @@ def contributions_table(task: TaskRecord, contributions: Iterable[Contribution])
         table.add_row(
             Text(printable(remedy_label(one.remedy))),
             change(one.effect.mean, task.metric),
-            f"[{interval(one.effect, task.metric).removesuffix(' points')}]",
+            f"[{interval(one.effect, task.metric, unit=False)}]",
         )
     return table
-
-
-def sparkline(values: Sequence[float], width: int = 16) -> str:
-    """Return a curve as one line of blocks, low to high; gaps where a value is not finite.
-
-    Args:
-        values: The curve; longer ones are thinned to ``width`` points, ends kept.
-        width: Most characters used; at least 2.
-    """
-    if len(values) > width:
-        last = len(values) - 1
-        values = [values[round(place * last / (width - 1))] for place in range(width)]
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return ""
-    low, high = min(finite), max(finite)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        BARS[round((value - low) * scale)] if math.isfinite(value) else " " for value in values
-    )
 
 
 def _illness(chain: Sequence[Finding]) -> RenderableType:
@@ -190,9 +201,9 @@ def _illness(chain: Sequence[Finding]) -> RenderableType:
         lines.append(Text(unexplained(chain), style="dim"))
     if root.remedies:
         named = ", ".join(remedy_label(spec) for spec in root.remedies)
-        lines.append(Text(f"worth trying: {printable(named)}", style="dim"))
+        lines.append(Text(say("worth trying: {remedies}", remedies=printable(named)), style="dim"))
     for finding in chain[1:]:
-        lines += [Text.assemble("so: ", _title(finding)), *_signs(finding)]
+        lines += [Text.assemble(say("so:"), " ", _title(finding)), *_signs(finding)]
     return Group(*lines)
 
 
@@ -202,13 +213,13 @@ def _title(finding: Finding) -> Text:
 
 
 def _signs(finding: Finding) -> list[Text]:
-    lines = [Text(printable(finding.explanation))]
+    lines = [Text(printable(told(finding.explanation)))]
     if finding.advice:
-        lines.append(Text(f"change: {printable(finding.advice)}"))
+        lines.append(Text(say("change: {advice}", advice=printable(told(finding.advice)))))
     if finding.evidence:
         numbers = "; ".join(
-            f"{printable(name).replace('_', ' ')} {quantity(float(value))}"
+            f"{printable(evidence_title(name))} {quantity(float(value))}"
             for name, value in finding.evidence.items()
         )
-        lines.append(Text(f"evidence: {numbers}", style="dim"))
+        lines.append(Text(say("evidence: {numbers}", numbers=numbers), style="dim"))
     return lines

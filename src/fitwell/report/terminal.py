@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from fitwell.records import CureRecord, Diagnosis, RunRecord, StudyRecord, TaskRecord
+from fitwell.records import CureRecord, Diagnosis, StudyRecord, TaskRecord, Trace
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.network_lines import NetworkLines
-from fitwell.report.numbers import count, duration, mean, printable, quantity, score, scores_on_test
-from fitwell.report.series import Point, band, best_trials
+from fitwell.report.numbers import duration, mean, printable, score, scores_on_test
+from fitwell.report.series import best_trials
+from fitwell.report.sparklines import Sparks, gradient_sparks, run_sparks, trace_sparks
 from fitwell.report.tables import (
     arms_table,
     contributions_table,
     diagnosis_table,
-    sparkline,
     trials_table,
 )
 from fitwell.report.wording import (
@@ -32,6 +32,7 @@ from fitwell.report.wording import (
     rows_text,
     study_headline,
 )
+from fitwell.words import say, say_many, told
 
 TONE_STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
 
@@ -39,13 +40,19 @@ TONE_STYLES = {"good": "bold green", "bad": "bold red", "neutral": "bold"}
 def cure_story(record: CureRecord) -> RenderableType:
     """Tell a cure step by step, from the untreated network to the verdict."""
     steps: list[RenderableType] = [task_line(record.task)]
-    steps.append(_step(1, "Train as it is", _baseline(record)))
-    steps.append(_step(2, "Diagnose", diagnosis_table(record.diagnosis)))
-    steps.append(_step(3, "Search on validation data", _search(record)))
-    steps.append(_step(4, "Prove on test data", _proof(record)))
-    closing = Text(f"{count(record.runs, 'run')} in {duration(record.seconds)}", style="dim")
-    verdict = Group(verdict_lines(cure_headline(record)), closing)
-    steps.append(_step(5, "Verdict", verdict))
+    steps.append(_step(1, say("Train as it is"), _baseline(record)))
+    found = Group(diagnosis_table(record.diagnosis), Sparks(tuple(gradient_sparks(record.trace))))
+    steps.append(_step(2, say("Diagnose"), found))
+    steps.append(_step(3, say("Search on validation data"), _search(record)))
+    steps.append(_step(4, say("Prove on test data"), _proof(record)))
+    took = say_many(
+        "{number} run in {time}",
+        "{number} runs in {time}",
+        record.runs,
+        time=duration(record.seconds),
+    )
+    verdict = Group(verdict_lines(cure_headline(record)), Text(took, style="dim"))
+    steps.append(_step(5, say("Verdict"), verdict))
     if record.learning_curve is not None:
         sentences = curve_sentences(record.learning_curve)
         steps.append(Group(Text(), *(Text(printable(sentence)) for sentence in sentences)))
@@ -67,16 +74,18 @@ def study_story(study: StudyRecord) -> RenderableType:
 
 
 def diagnosis_story(
-    task: TaskRecord, diagnosis: Diagnosis, *, network: bool = False
+    task: TaskRecord, diagnosis: Diagnosis, trace: Trace, *, network: bool = False
 ) -> RenderableType:
     """Tell what was found in one run, and what was done to the data before it.
 
     Args:
         task: What was trained.
         diagnosis: What was found.
+        trace: What it was judged on.
         network: Whether the network is drawn before.
     """
-    parts = [task_line(task), Text(), diagnosis_table(diagnosis), *_notes(task.notes)]
+    drawn = Sparks(tuple(trace_sparks(trace)))
+    parts = [task_line(task), Text(), diagnosis_table(diagnosis), drawn, *_notes(task.notes)]
     if network and task.anatomy is not None:
         parts[1:1] = [Text(), NetworkLines(task.anatomy)]
     return Group(*parts)
@@ -86,8 +95,14 @@ def task_line(task: TaskRecord) -> RenderableType:
     """Return what is trained: name, description, rows and network."""
     head = Text.assemble((printable(task.name), "bold"))
     if task.description:
-        head.append(f"  {printable(task.description)}")
-    body = f"{rows_text(task)}; {printable(task.network)} ({count(task.parameters, 'parameter')})"
+        head.append(f"  {printable(told(task.description))}")
+    body = say_many(
+        "{rows}; {network} ({number} parameter)",
+        "{rows}; {network} ({number} parameters)",
+        task.parameters,
+        rows=rows_text(task),
+        network=printable(task.network),
+    )
     return Group(head, Text(body, style="dim"))
 
 
@@ -99,7 +114,11 @@ def verdict_lines(headline: Headline) -> RenderableType:
 
 def files_written(folder: str) -> RenderableType:
     """Return where the results are."""
-    return Text(f"\nWritten to {printable(folder)}: report.html tells it with figures.")
+    where = say(
+        "Written to {folder}: report.html tells it with figures, report.md for a pull request.",
+        folder=printable(folder),
+    )
+    return Text(f"\n{where}")
 
 
 def _step(number: int, title: str, body: RenderableType) -> RenderableType:
@@ -110,57 +129,58 @@ def _step(number: int, title: str, body: RenderableType) -> RenderableType:
 def _baseline(record: CureRecord) -> RenderableType:
     scores = scores_on_test(record.baseline)
     name = metric_title(record.task.metric)
-    lines = [
+    lines: list[RenderableType] = [
         Text(
-            f"{name} on test {score(mean(scores), record.task.metric)}, "
-            f"mean of {count(len(scores), 'seed')}"
+            say_many(
+                "{metric} on test {score}, mean of {number} seed",
+                "{metric} on test {score}, mean of {number} seeds",
+                len(scores),
+                metric=name,
+                score=score(mean(scores), record.task.metric),
+            )
         )
     ]
-    lines.extend(_curve_lines(record.baseline))
+    lines.append(Sparks(tuple(run_sparks(record.baseline))))
+    diverged = sum(run.diverged for run in record.baseline)
+    if diverged:
+        said = say_many(
+            "{diverged} of {number} run diverged",
+            "{diverged} of {number} runs diverged",
+            len(record.baseline),
+            diverged=diverged,
+        )
+        lines.append(Text(said, style="red"))
     return Group(*lines)
-
-
-def _curve_lines(runs: Sequence[RunRecord]) -> list[Text]:
-    drawn = band(runs)
-    curves = (("training loss  ", drawn.train), ("validation loss", drawn.validation))
-    lines = [_curve_line(name, points) for name, points in curves if len(points) > 1]
-    if drawn.diverged:
-        lines.append(Text(f"{drawn.diverged} of {count(drawn.runs, 'run')} diverged", style="red"))
-    return lines
-
-
-def _curve_line(name: str, points: Sequence[Point]) -> Text:
-    means = [point.mean for point in points]
-    best = min(points, key=lambda point: point.mean)
-    text = f"{name}  {sparkline(means)}  {quantity(means[0])} to {quantity(means[-1])}"
-    if best != points[-1]:
-        text += f", lowest {quantity(best.mean)} (epoch {best.epoch})"
-    return Text(text)
 
 
 def _search(record: CureRecord) -> RenderableType:
     if not record.trials:
-        return Text("No recipe was tried.")
+        return Text(say("No recipe was tried."))
+    tried = say_many(
+        "{number} recipe tried; the best by validation:",
+        "{number} recipes tried; the best by validation:",
+        len(record.trials),
+    )
     lines: list[RenderableType] = [
-        Text(f"{count(len(record.trials), 'recipe')} tried; the best by validation:"),
+        Text(tried),
         trials_table(record.task, best_trials(record.task, record.trials)[:3]),
     ]
     if record.contributions:
-        lines.append(Text("What each remedy of the winner adds, on validation data:"))
+        lines.append(Text(say("What each remedy of the winner adds, on validation data:")))
         lines.append(contributions_table(record.task, record.contributions))
     return Group(*lines)
 
 
 def _proof(record: CureRecord) -> RenderableType:
     if record.proof is None:
-        return Group(Text("Nothing went into a proof."), *_averaged(record))
+        return Group(Text(say("Nothing went into a proof.")), *_averaged(record))
     lines: list[RenderableType] = [arms_table(record.task, record.proof.arms)]
     if record.verdict is not None:
         lines.append(Text(loss_sentence(record.verdict), style="dim"))
         lines.extend(_evidence(record.proof))
     lines.extend(_averaged(record))
     if record.recipe:
-        lines.append(Text("The recipe:"))
+        lines.append(Text(say("The recipe:")))
         lines.extend(_recipe_lines(record))
     return Group(*lines)
 
@@ -188,4 +208,5 @@ def _recipe_lines(record: CureRecord) -> list[RenderableType]:
 def _notes(notes: Sequence[str]) -> list[RenderableType]:
     if not notes:
         return []
-    return [Text(), *(Text(f"note: {printable(note)}", style="dim") for note in notes)]
+    lines = [say("note: {sentence}", sentence=printable(told(note))) for note in notes]
+    return [Text(), *(Text(line, style="dim") for line in lines)]

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from fitwell.records import WatchedModel, WatchedProgram
 from fitwell.records.watched import NOTHING_SEEN
-from fitwell.report.numbers import count, printable
+from fitwell.report.numbers import printable
+from fitwell.report.sparklines import Sparks, trace_sparks
 from fitwell.report.tables import diagnosis_table
+from fitwell.report.wording import network_facts, network_names
+from fitwell.words import say, told
 
-_NAMED = 3
-"""So many networks of a group are named; of more, the first and the number."""
 _LISTED = 3
 """So many sentences on what was not judged are listed of a network that made no step; of more,
 their number."""
@@ -26,9 +27,10 @@ def watched_story(program: WatchedProgram) -> RenderableType:
     Args:
         program: The program with its networks.
     """
-    head = Text.assemble("\n", (f"fitwell watched {printable(program.name)}", "bold"))
+    title = say("fitwell watched {program}", program=printable(program.name))
+    head = Text.assemble("\n", (title, "bold"))
     if not program.models:
-        return Group(head, Text(NOTHING_SEEN))
+        return Group(head, Text(told(NOTHING_SEEN)))
     parts: list[RenderableType] = [head]
     for group in program.groups():
         parts += [_heading(group), *_found(group[0]), Text()]
@@ -40,19 +42,15 @@ def _found(model: WatchedModel) -> list[RenderableType]:
     diagnosis = model.diagnosis
     number = len(diagnosis.unjudged)
     if model.steps or number <= _LISTED:
-        return [diagnosis_table(diagnosis)]
-    line = f"Not judged: {number} other conditions, as no step was made (--json lists them)."
+        return [diagnosis_table(diagnosis), Sparks(tuple(trace_sparks(model.trace)))]
+    line = say(
+        "Not judged: {number} other conditions, as no step was made (--json lists them).",
+        number=number,
+    )
     return [diagnosis_table(replace(diagnosis, unjudged=())), Text(line, style="dim")]
 
 
 def _heading(group: Sequence[WatchedModel]) -> RenderableType:
-    first = group[0]
-    names = [printable(model.name) for model in group]
-    if len(names) > _NAMED:
-        names = [names[0], f"{count(len(names) - 1, 'network')} like it"]
-    steps = sorted({model.steps for model in group})
-    made = f"{steps[0]:,} to {steps[-1]:,} steps" if len(steps) > 1 else count(steps[0], "step")
-    about = f"{printable(first.kind)}, {count(first.parameters, 'parameter')}; {made} of "
-    line = Text.assemble((", ".join(names), "bold"))
-    line.append(f"  {about}{printable(first.optimizer)}", style="dim")
+    line = Text.assemble((printable(network_names(group)), "bold"))
+    line.append(f"  {printable(network_facts(group))}", style="dim")
     return line

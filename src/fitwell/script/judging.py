@@ -9,6 +9,7 @@ from fitwell.prescribe import diagnose
 from fitwell.records import Diagnosis, Recorded, WatchedModel, WatchedProgram
 from fitwell.records.watched import unique_names
 from fitwell.script.program import Ended, Program
+from fitwell.words import Said, say
 
 
 def judged(
@@ -34,6 +35,7 @@ def judged(
             steps=one.steps,
             diagnosis=_for_a_script(diagnose(one.trace, mute=mute)),
             cost=one.cost,
+            trace=one.trace,
         )
         for name, one in zip(names, trained, strict=True)
     )
@@ -47,5 +49,10 @@ def seen_to_train(recorded: Sequence[Recorded]) -> list[Recorded]:
 
 def _for_a_script(diagnosis: Diagnosis) -> Diagnosis:
     """Say what was missing, without what to pass to a watch: a script under watch holds none."""
-    short = tuple(text.partition("; ")[0].rstrip(".") + "." for text in diagnosis.unjudged)
-    return replace(diagnosis, unjudged=short)
+    return replace(diagnosis, unjudged=tuple(map(_without_hint, diagnosis.unjudged)))
+
+
+def _without_hint(text: str) -> str:
+    if isinstance(text, Said) and "missing" in text.values:
+        return say("{missing}.", missing=text.values["missing"])
+    return text

@@ -17,7 +17,7 @@ from fitwell.records import (
     study_to_dict,
 )
 from fitwell.report.evidence import evidence_lines
-from fitwell.report.html import study_page
+from fitwell.report.formats import report_of
 from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
@@ -71,9 +71,16 @@ class Study:
         return "\n".join((*lines, *evidence_lines(self.record.task, self.record.arms)))
 
     def report(self, path: str | Path) -> Path:
-        """Write the study as one HTML page and return its path."""
+        """Write the study as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Returns:
+            The path.
+
+        Raises:
+            BadInput: If the path ends in anything else.
+        """
         target = Path(path)
-        target.write_text(study_page(self.record), encoding="utf-8")
+        target.write_text(report_of(self.record, target), encoding="utf-8")
         return target
 
     def to_dict(self) -> dict[str, object]:

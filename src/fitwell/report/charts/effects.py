@@ -8,10 +8,11 @@ from typing import Any
 from fitwell.errors import require
 from fitwell.records import ArmRecord, Contribution, Effect, TaskRecord
 from fitwell.report.charts.figure import Data, Figure, Panel, Spec
-from fitwell.report.charts.vega import drawable, sized, tips
+from fitwell.report.charts.vega import drawable, drawn, sized, tips
 from fitwell.report.numbers import SHARES, change, interval, mean, score
 from fitwell.report.series import paired_differences
 from fitwell.report.wording import metric_title, remedy_label
+from fitwell.words import say
 
 ROW = 54
 """Height of one arm or remedy, in pixels: its name stands above its marks."""
@@ -26,29 +27,56 @@ def scores_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     seeds = [(arm.name, paired_differences(arms[0], arm, task)) for arm in treated]
     name = metric_title(task.metric)
     panels = (
-        Panel(f"{name} on test, every seed", _scores_panel(task, arms)),
+        Panel(say("{metric} on test, every seed", metric=name), _scores_panel(task, arms)),
         Panel(
-            "better than untreated on the same seed, with 95 % interval",
+            say("better than untreated on the same seed, with 95 % interval"),
             _effects_panel(task, effects, dict(seeds)),
         ),
     )
     return Figure(
-        "The arms compared on test data",
+        say("The arms compared on test data"),
         panels,
-        "How to read it: every dot is one seed. In the first drawing the upright bar is the mean"
-        + (", and a thin line joins the same seed in both arms" if len(arms) == 2 else "")
-        + ". In the second, each dot is how much better that seed did than untreated; the diamond "
-        "is the mean, the line its 95 % interval. An interval that lies wholly to the right of "
-        "zero speaks for help; where there are several arms, the verdict asks for a little more.",
-        " ".join(
-            f"{arm}: {change(effect.mean, task.metric)}, 95 % interval "
-            f"{interval(effect, task.metric)}."
-            for arm, effect in effects
-        ),
+        _scores_caption(joined=len(arms) == 2),
+        " ".join(_effect_words(task, arm, effect) for arm, effect in effects),
         Data(
-            ("arm", f"mean {name}", "better by", "95 % interval"),
+            (
+                say("arm"),
+                say("mean {metric}", metric=name),
+                say("better by"),
+                say("95 % interval"),
+            ),
             tuple(_arm_row(task, arm) for arm in arms),
         ),
+    )
+
+
+def _scores_caption(*, joined: bool) -> str:
+    parts = [
+        say(
+            "How to read it: every dot is one seed. In the first drawing the upright bar is the "
+            "mean, and a thin line joins the same seed in both arms."
+        )
+        if joined
+        else say(
+            "How to read it: every dot is one seed. In the first drawing the upright bar is the "
+            "mean."
+        ),
+        say(
+            "In the second, each dot is how much better that seed did than untreated; the diamond "
+            "is the mean, the line its 95 % interval. An interval that lies wholly to the right of "
+            "zero speaks for help; where there are several arms, the verdict asks for a little "
+            "more."
+        ),
+    ]
+    return " ".join(parts)
+
+
+def _effect_words(task: TaskRecord, name: str, effect: Effect) -> str:
+    return say(
+        "{name}: {effect}, 95 % interval {interval}.",
+        name=name,
+        effect=change(effect.mean, task.metric),
+        interval=interval(effect, task.metric),
     )
 
 
@@ -62,13 +90,19 @@ def contributions_figure(task: TaskRecord, contributions: Sequence[Contribution]
         for name, effect in effects
     )
     return Figure(
-        "What each remedy contributes",
-        (Panel("the recipe against the recipe without it", _effects_panel(task, effects, {})),),
-        "How to read it: the diamond is how much worse the recipe does on validation data when "
-        "that one remedy is left out, the line its 95 % interval. A remedy whose interval "
-        "touches zero may be dispensable.",
-        " ".join(f"{name}: {value}, 95 % interval {span}." for name, value, span in rows),
-        Data(("remedy", "adds", "95 % interval"), rows),
+        say("What each remedy contributes"),
+        (
+            Panel(
+                say("the recipe against the recipe without it"), _effects_panel(task, effects, {})
+            ),
+        ),
+        say(
+            "How to read it: the diamond is how much worse the recipe does on validation data when "
+            "that one remedy is left out, the line its 95 % interval. A remedy whose interval "
+            "touches zero may be dispensable."
+        ),
+        " ".join(_effect_words(task, name, effect) for name, effect in effects),
+        Data((say("remedy"), say("adds"), say("95 % interval")), rows),
     )
 
 
@@ -80,26 +114,34 @@ def _effects_panel(
     """Return intervals around a zero line, one row a name, with a dot a seed where given."""
     alt = require("altair")
     scale = 100.0 if task.metric in SHARES else 1.0
-    title = "improvement, points" if task.metric in SHARES else "improvement (right is better)"
+    shares = task.metric in SHARES
+    title = say("improvement, points") if shares else say("improvement (right is better)")
     rows: list[Mapping[str, Any]] = [
-        {"name": name, "mean": scale * e.mean, "low": scale * e.low, "high": scale * e.high}
+        {
+            "name": name,
+            "mean": scale * e.mean,
+            "low": scale * e.low,
+            "high": scale * e.high,
+            "p": e.p,
+        }
         for name, e in effects
     ]
-    dots: list[Mapping[str, Any]] = [
-        {"name": name, "value": scale * value} for name, values in seeds.items() for value in values
-    ]
+    rows += [{"name": name, "value": scale * v} for name, values in seeds.items() for v in values]
     names = [name for name, _ in effects]
     y = _name_axis(alt, names)
     x = alt.X("mean:Q", title=title, axis=alt.Axis(tickCount=5), scale=alt.Scale(padding=12))
-    base = alt.Chart(alt.Data(values=drawable(rows))).encode(y=y)
+    base = alt.Chart(drawn(rows)).encode(y=y)
+    whole = base.transform_filter("isValid(datum.mean)")
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(style="zero").encode(x="zero:Q")
     layers = [zero, *_names(alt, names)]
-    if dots:
-        every = alt.Chart(alt.Data(values=drawable(dots)))
-        layers.append(every.mark_point(style="seed").encode(y=y, x="value:Q"))
+    if any(seeds.values()):
+        dots = base.transform_filter("isValid(datum.value)")
+        layers.append(dots.mark_point(style="seed").encode(x="value:Q"))
     layers += [
-        base.mark_rule(style="interval").encode(x="low:Q", x2="high:Q"),
-        base.mark_point(style="mean").encode(x=x, tooltip=tips(alt, "name", "mean", "low", "high")),
+        whole.mark_rule(style="interval").encode(x="low:Q", x2="high:Q"),
+        whole.mark_point(style="mean").encode(
+            x=x, tooltip=tips(alt, "name", "mean", "low", "high")
+        ),
     ]
     return sized(alt.layer(*layers), ROW * len(effects))
 
@@ -120,11 +162,11 @@ def _scores_panel(task: TaskRecord, arms: Sequence[ArmRecord]) -> Spec:
     y = _name_axis(alt, names)
     x = alt.X(
         "value:Q",
-        title=metric_title(task.metric) + (" on test" if share else f" on test ({_points(task)})"),
+        title=_score_title(task),
         axis=alt.Axis(tickCount=5, **({"format": "~%"} if share else {})),
         scale=alt.Scale(zero=False, padding=12),
     )
-    runs = alt.Chart(alt.Data(values=drawable(rows)))
+    runs = alt.Chart(drawn(rows))
     layers = _names(alt, names)
     if len(arms) == 2:
         layers.insert(
@@ -137,6 +179,15 @@ def _scores_panel(task: TaskRecord, arms: Sequence[ArmRecord]) -> Spec:
         .encode(y=y, x="mean:Q"),
     ]
     return sized(alt.layer(*layers), ROW * len(arms))
+
+
+def _score_title(task: TaskRecord) -> str:
+    name = metric_title(task.metric)
+    if task.metric in SHARES:
+        return say("{metric} on test", metric=name)
+    if task.higher_is_better:
+        return say("{metric} on test (larger is better)", metric=name)
+    return say("{metric} on test (smaller is better)", metric=name)
 
 
 def _name_axis(alt: Any, names: Sequence[str]) -> Any:
@@ -160,7 +211,3 @@ def _arm_row(task: TaskRecord, arm: ArmRecord) -> tuple[str, ...]:
         return (arm.name, average, "", "")
     effect = arm.verdict.effect
     return (arm.name, average, change(effect.mean, task.metric), interval(effect, task.metric))
-
-
-def _points(task: TaskRecord) -> str:
-    return "larger is better" if task.higher_is_better else "smaller is better"

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias, final
 Spec: TypeAlias = dict[str, Any]
 """A Vega-Lite specification."""
 
+DRAWN = "drawn"
+"""Name of the data set of a specification that holds its numbers as CSV."""
+
 
 @final
 @dataclass(frozen=True)
@@ -16,6 +19,12 @@ class Panel:
 
     heading: str
     spec: Spec
+
+    @property
+    def csv(self) -> str:
+        """The numbers that it draws, as they are, with a line of names first."""
+        text: str = self.spec["datasets"][DRAWN]
+        return text
 
 
 @final

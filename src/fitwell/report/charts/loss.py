@@ -10,9 +10,10 @@ from typing import Any
 from fitwell.errors import require
 from fitwell.records import ArmRecord, TaskRecord
 from fitwell.report.charts.figure import Data, Figure, Panel, Spec
-from fitwell.report.charts.vega import drawable, sized, tips
-from fitwell.report.numbers import count, quantity
+from fitwell.report.charts.vega import drawable, drawn, sized, tips
+from fitwell.report.numbers import quantity
 from fitwell.report.series import Band, band
+from fitwell.words import say, say_many
 
 MAX_PEAK = 30.0
 """Largest loss, as a multiple of the median validation loss, that a linear scale can show."""
@@ -21,55 +22,58 @@ MAX_PEAK = 30.0
 def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     """Draw training and validation loss of each arm over the epochs; None without curves."""
     bands = [(arm.name, band(arm.runs)) for arm in arms]
-    bands = [(name, drawn) for name, drawn in bands if drawn.train and drawn.validation]
+    bands = [(name, found) for name, found in bands if found.train and found.validation]
     if not bands:
         return None
-    scale = _loss_scale([drawn for _, drawn in bands])
+    scale = _loss_scale([found for _, found in bands])
     panels = tuple(
-        Panel(f"{name}: {_gap_text(drawn)}", _loss_panel(drawn, task, scale))
-        for name, drawn in bands
+        Panel(
+            say("{arm}: {what}", arm=name, what=_gap_text(found)),
+            _loss_panel(name, found, task, scale),
+        )
+        for name, found in bands
     )
-    caption = (
+    caption: str = say(
         "How to read it: each line is the mean over the seeds and the band around it their range. "
         "The grey area is the gap between the loss on the training rows and on the validation "
         "rows; a gap that keeps growing is overfitting. The dashed line marks the epoch whose "
         "weights were kept."
     )
     if scale["type"] == "log":
-        caption += " The loss is on a logarithmic scale."
+        caption += " " + say("The loss is on a logarithmic scale.")
     return Figure(
-        "Loss over the epochs",
+        say("Loss over the epochs"),
         panels,
         caption,
-        " ".join(_loss_words(name, drawn) for name, drawn in bands),
+        " ".join(_loss_words(name, found) for name, found in bands),
         Data(
-            ("arm", "epoch", "training loss", "validation loss"),
-            tuple(row for name, drawn in bands for row in _loss_rows(name, drawn)),
+            (say("arm"), say("epoch"), say("training loss"), say("validation loss")),
+            tuple(row for name, found in bands for row in _loss_rows(name, found)),
         ),
     )
 
 
-def _loss_panel(drawn: Band, task: TaskRecord, scale: Mapping[str, Any]) -> Spec:
+def _loss_panel(arm: str, found: Band, task: TaskRecord, scale: Mapping[str, Any]) -> Spec:
     alt = require("altair")
-    curves = (("training", drawn.train), ("validation", drawn.validation))
+    names = [str(say("training")), str(say("validation"))]
     rows: list[Mapping[str, Any]] = [
-        {"curve": name, "epoch": p.epoch, "loss": p.mean, "low": p.low, "high": p.high}
-        for name, points in curves
+        {"arm": arm, "curve": name, "epoch": p.epoch, "loss": p.mean, "low": p.low, "high": p.high}
+        for name, points in zip(names, (found.train, found.validation), strict=True)
         for p in points
     ]
     gap: list[Mapping[str, Any]] = [
         {"epoch": a.epoch, "loss": a.mean, "other": b.mean}
-        for a, b in zip(drawn.train, drawn.validation, strict=False)
+        for a, b in zip(found.train, found.validation, strict=False)
     ]
-    x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, tickCount=6, grid=False))
+    x = alt.X("epoch:Q", title=say("epoch"), axis=alt.Axis(tickMinStep=1, tickCount=6, grid=False))
     y = alt.Y(
         "loss:Q",
-        title=f"loss ({task.loss.replace('_', ' ')})",
+        title=say("loss ({loss})", loss=task.loss.replace("_", " ")),
         scale=alt.Scale(**scale),
         axis=alt.Axis(tickCount=5, format="~e" if scale["type"] == "log" else "~g"),
     )
-    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=["training", "validation"]))
-    base = alt.Chart(alt.Data(values=drawable(rows))).encode(x=x, color=colour)
+    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names))
+    base = alt.Chart(drawn(rows)).encode(x=x, color=colour)
     layers = [
         alt.Chart(alt.Data(values=drawable(gap)))
         .mark_area(style="gap", clip=True)
@@ -81,8 +85,8 @@ def _loss_panel(drawn: Band, task: TaskRecord, scale: Mapping[str, Any]) -> Spec
             y=y, tooltip=tips(alt, "curve", "epoch", "loss", "low", "high")
         ),
     ]
-    if drawn.kept is not None:
-        kept = alt.Chart(alt.Data(values=[{"epoch": drawn.kept}]))
+    if found.kept is not None:
+        kept = alt.Chart(alt.Data(values=[{"epoch": found.kept}]))
         layers.append(kept.mark_rule(style="kept").encode(x=x))
     return sized(alt.layer(*layers), 240)
 
@@ -92,32 +96,46 @@ def _loss_scale(bands: Sequence[Band]) -> dict[str, Any]:
 
     A training loss that goes to zero is no reason: on a logarithmic scale it would fill the panel.
     """
-    points = [point for drawn in bands for point in (*drawn.train, *drawn.validation)]
+    points = [point for found in bands for point in (*found.train, *found.validation)]
     low, high = min(point.low for point in points), max(point.high for point in points)
-    usual = median(point.mean for drawn in bands for point in drawn.validation)
+    usual = median(point.mean for found in bands for point in found.validation)
     if low > 0 and high > MAX_PEAK * usual:
         return {"type": "log", "domain": [max(low, high * 1e-12), high]}
     return {"type": "linear", "domain": [min(0.0, low), high], "nice": True}
 
 
-def _gap_text(drawn: Band) -> str:
-    text = f"gap at the end {quantity(drawn.gap)}" if drawn.gap is not None else "no gap measured"
-    lost = f", {drawn.diverged} of {drawn.runs} runs diverged" if drawn.diverged else ""
-    return text + lost
-
-
-def _loss_words(name: str, drawn: Band) -> str:
-    train, validation = drawn.train, drawn.validation
-    return (
-        f"{name}: training loss goes from {quantity(train[0].mean)} to "
-        f"{quantity(train[-1].mean)}, validation loss from {quantity(validation[0].mean)} to "
-        f"{quantity(validation[-1].mean)} over {count(train[-1].epoch, 'epoch')}."
+def _gap_text(found: Band) -> str:
+    if found.gap is None:
+        text = say("no gap measured")
+    else:
+        text = say("gap at the end {gap}", gap=quantity(found.gap))
+    if not found.diverged:
+        return text
+    return say(
+        "{gap}, {diverged} of {runs} runs diverged",
+        gap=text,
+        diverged=found.diverged,
+        runs=found.runs,
     )
 
 
-def _loss_rows(name: str, drawn: Band) -> list[tuple[str, ...]]:
-    train = {point.epoch: point.mean for point in drawn.train}
-    validation = {point.epoch: point.mean for point in drawn.validation}
+def _loss_words(name: str, found: Band) -> str:
+    train, validation = found.train, found.validation
+    return say(
+        "{arm}: training loss goes from {train_first} to {train_last}, validation loss from "
+        "{validation_first} to {validation_last} over {epochs}.",
+        arm=name,
+        train_first=quantity(train[0].mean),
+        train_last=quantity(train[-1].mean),
+        validation_first=quantity(validation[0].mean),
+        validation_last=quantity(validation[-1].mean),
+        epochs=say_many("{number} epoch", "{number} epochs", train[-1].epoch),
+    )
+
+
+def _loss_rows(name: str, found: Band) -> list[tuple[str, ...]]:
+    train = {point.epoch: point.mean for point in found.train}
+    validation = {point.epoch: point.mean for point in found.validation}
     epochs = sorted(train | validation)
     stride = max(1, math.ceil(len(epochs) / 20))
     return [
