@@ -47,6 +47,16 @@ def test_a_second_call_takes_what_was_measured_and_fresh_does_not(
     assert made_up == ["made-up"] * 2
 
 
+def test_quiet_leaves_one_line_and_figures_are_written_as_files(
+    made_up: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures"
+    assert main(["learn", "-q", "--out", str(tmp_path), "--figures", str(figures)]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("Of 1 claim, 1 supported, 0 not supported, 0 reversed.\n", "")
+    assert len(list(figures.glob("*.png"))) == len(list(figures.glob("*.svg"))) == 8
+
+
 def test_listing_measures_nothing(
     made_up: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

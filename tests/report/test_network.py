@@ -9,7 +9,17 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from fitwell.records import Anatomy, CureRecord, Diagnosis, Finding, Node, Role, TaskRecord, Trace
+from fitwell.records import (
+    Anatomy,
+    Change,
+    CureRecord,
+    Diagnosis,
+    Finding,
+    Node,
+    Role,
+    TaskRecord,
+    Trace,
+)
 from fitwell.records.drawing import GLYPHS
 from fitwell.report.html import cure_page, diagnosis_page
 from fitwell.report.network_lines import LEGEND, STYLES, NetworkLines
@@ -88,6 +98,25 @@ def test_nothing_is_marked_where_a_finding_names_no_layer() -> None:
     assert figure is not None
     assert figure.marked == 0
     assert "mark" not in figure.svg
+
+
+def test_what_a_recipe_changed_stands_in_a_dashed_square_with_the_remedies() -> None:
+    changes = (
+        Change("BatchNorm", "h.1.fc", "followed by nn.BatchNorm1d(num_features=4)"),
+        Change("Initialization", "h.1.fc.layer.weight", "filled by kaiming_normal_()"),
+        Change("BatchNorm", "stem", "followed by nn.BatchNorm1d(num_features=4)"),
+        Change("Shrink", "forward", "made anew"),
+    )
+    figure = network_figure(
+        residual(), Diagnosis((finding("dead_units", "mild", "stem"),)), changes
+    )
+    assert figure is not None
+    svg = ElementTree.fromstring(str(figure.svg))
+    assert (figure.marked, figure.treated, len(with_class(svg, "changed"))) == (1, 2, 2)
+    assert texts(svg, "treated") == [
+        "+ BatchNorm",
+        "+ BatchNorm (1 of 4), Initialization (1 of 4)",
+    ]
 
 
 def test_rails_stay_within_the_drawing_and_text_too() -> None:

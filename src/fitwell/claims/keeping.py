@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
-import fitwell
 from fitwell.claims.claim import Claim
 from fitwell.errors import OutputError
 from fitwell.records import (
@@ -117,7 +116,7 @@ def _of_files(paths: Iterable[Path]) -> str:
 
 
 def _root() -> Path:
-    return Path(str(fitwell.__file__)).parent
+    return Path(__file__).parents[1]
 
 
 def _claim_files() -> list[Path]:

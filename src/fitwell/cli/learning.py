@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fitwell.cli.output import show, writable, write_json, write_text
-from fitwell.cli.progress import TerminalProgress
+from fitwell.cli.options import Figures, Json, Quiet
+from fitwell.cli.output import (
+    folder_for,
+    result,
+    show,
+    writable,
+    write_figures,
+    write_json,
+    write_text,
+)
+from fitwell.cli.progress import progress_of
 from fitwell.errors import Interrupted, OutputError, needs
 from fitwell.words import speaking
 
 if TYPE_CHECKING:
+    from fitwell.claims import Claim
     from fitwell.records import ClaimRecord
 
 OUT = Path("fitwell-runs/learn")
@@ -37,9 +48,9 @@ def learn(
     lang: Annotated[
         str, typer.Option("--lang", metavar="LANGUAGE", help="Language of page and story: en, ko.")
     ] = "en",
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
-    ] = None,
+    json: Json = None,
+    figures: Figures = None,
+    quiet: Quiet = False,
 ) -> None:
     """Run claims about overfitting and gradients as experiments; write a page of them.
 
@@ -48,14 +59,12 @@ def learn(
     """
     writable(json)
     from fitwell.claims.running import chosen
+    from fitwell.records import claims_to_dict
+    from fitwell.report.claims_story import claims_list, claims_story, page_written
+    from fitwell.report.claims_wording import tally_sentence
+    from fitwell.report.figures import claims_figures
 
     asked = chosen(claims or ())
-    from fitwell.report.claims_story import (
-        claims_list,
-        claims_markdown,
-        claims_story,
-        page_written,
-    )
 
     with speaking(lang):
         listed = claims_list((claim.number, claim.name, claim.title) for claim in asked)
@@ -64,33 +73,54 @@ def learn(
         return
     needs("altair", "vl_convert", "latex2mathml", "joblib", "mlxtend", "sklearn")
     _folder(out)
-    from fitwell.claims.keeping import Kept, versions
+    folder_for(figures)
+    records = _measured(asked, out, fresh=fresh, quiet=quiet)
+    command = shlex.join(["fitwell", "learn", *(claims or ())])
+    with speaking(lang):
+        _write(out, records, command)
+        if figures is not None:
+            write_figures(figures, claims_figures(records))
+        if quiet:
+            result(tally_sentence(records))
+        else:
+            show(claims_story(records))
+            show(page_written(str(out / PAGE)))
+    write_json(json, claims_to_dict(records))
+
+
+def _measured(asked: Sequence[Claim], out: Path, *, fresh: bool, quiet: bool) -> list[ClaimRecord]:
+    """Measure claims, or take what was kept of them.
+
+    Raises:
+        Interrupted: If the user stops it.
+    """
+    from fitwell.claims.keeping import Kept
     from fitwell.claims.running import learn as run
-    from fitwell.records import claims_to_dict
-    from fitwell.report.claims_page import claims_page
-    from fitwell.report.claims_wording import About
 
     records: list[ClaimRecord] = []
     try:
-        with TerminalProgress() as progress:
+        with progress_of(quiet=quiet) as progress:
             records.extend(run(asked, Kept(out / MEASURED), fresh=fresh, progress=progress))
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted: {len(records)} of {len(asked)} claims are measured and kept in {out}; "
             "the same command goes on from there."
         ) from None
-    records.sort(key=lambda record: record.number)
-    command = shlex.join(["fitwell", "learn", *(claims or ())])
+    return sorted(records, key=lambda record: record.number)
+
+
+def _write(out: Path, records: Sequence[ClaimRecord], command: str) -> None:
+    """Write the page, the table and the data of claims into the output folder."""
+    from fitwell.claims.keeping import versions
+    from fitwell.records import claims_to_dict
+    from fitwell.report.claims_page import claims_page
+    from fitwell.report.claims_story import claims_markdown
+    from fitwell.report.claims_wording import About
+
     about = About(command, versions(), date.today().isoformat())
-    data = claims_to_dict(records)
-    with speaking(lang):
-        write_text(out / PAGE, claims_page(records, about))
-        write_text(out / TABLE, claims_markdown(records, about))
-        story = (claims_story(records), page_written(str(out / PAGE)))
-    write_json(out / RESULT, data)
-    for part in story:
-        show(part)
-    write_json(json, data)
+    write_text(out / PAGE, claims_page(records, about))
+    write_text(out / TABLE, claims_markdown(records, about))
+    write_json(out / RESULT, claims_to_dict(records))
 
 
 def _folder(path: Path) -> None:

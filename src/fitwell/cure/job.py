@@ -9,11 +9,12 @@ from typing import Any, final
 
 from fitwell import prescribe
 from fitwell.cure.more_data import Outlook, keep_room, outlook
-from fitwell.cure.networks import WEIGHTS, averaged
-from fitwell.cure.outputs import recipe_sentence, versions, write_outputs
+from fitwell.cure.networks import WEIGHTS, averaged, network
+from fitwell.cure.outputs import best_of, recipe_sentence, versions, write_outputs
 from fitwell.cure.result import Cure
+from fitwell.cure.weights import weights_of
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
-from fitwell.records import CureRecord, RunRecord, StudyRecord, Trace
+from fitwell.records import ArmWeights, CureRecord, RunRecord, StudyRecord, Trace
 from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.budget import LEAST_SEARCH, Budget, parse_budget
 from fitwell.studies.checking import Examination, examine, first_look, merged
@@ -244,6 +245,22 @@ class Case:
             versions=versions(),
             learning_curve=ahead.curve,
             averaged=tuple(one for one in together if one is not None),
+            weights=self.weights(study),
+        )
+
+    def weights(self, study: StudyRecord) -> tuple[ArmWeights, ...]:
+        """Return how the weights of the best run of each arm are spread."""
+        better = self.task.higher_is_better
+        runs = [best_of(arm.runs, higher_is_better=better) for arm in study.arms]
+        return weights_of(
+            [
+                (
+                    arm.name,
+                    run.seed,
+                    network(self.folder.path, self.task, arm, run, device=self.device),
+                )
+                for arm, run in zip(study.arms, runs, strict=True)
+            ]
         )
 
 

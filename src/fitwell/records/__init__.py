@@ -73,6 +73,7 @@ from fitwell.records.results import (
 from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Facts, LayerFact, NormFact, Quantity, Row, Trace
 from fitwell.records.watched import Recorded, WatchedModel, WatchedProgram
+from fitwell.records.weights import ArmWeights, LayerWeights
 
 __all__ = [
     "CONDITIONS",
@@ -83,6 +84,7 @@ __all__ = [
     "Anatomy",
     "Answer",
     "ArmRecord",
+    "ArmWeights",
     "Arrows",
     "Augmented",
     "Averaged",
@@ -113,6 +115,7 @@ __all__ = [
     "InsertAfter",
     "InsertBefore",
     "LayerFact",
+    "LayerWeights",
     "LearningCurve",
     "LevelOutputs",
     "Lines",

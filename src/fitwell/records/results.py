@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from fitwell.records.diagnosis import Diagnosis
+from fitwell.records.edits import Change
 from fitwell.records.findings import RemedySpec
 from fitwell.records.network import Anatomy
 from fitwell.records.row_scores import RowScores
 from fitwell.records.trace import Trace
+from fitwell.records.weights import ArmWeights
 
 if TYPE_CHECKING:
     from fitwell.records.learning_curve import LearningCurve
@@ -130,7 +132,8 @@ class Verdict:
 class ArmRecord:
     """One arm: a recipe at its own learning rate, its runs, and its verdict.
 
-    The untreated arm is called ``"untreated"`` and has no verdict.
+    The untreated arm is called ``"untreated"`` and has no verdict. ``changes`` says what the recipe
+    does to the network, place by place; empty where nothing in it is changed, or it was not kept.
     """
 
     name: str
@@ -138,6 +141,7 @@ class ArmRecord:
     rate: float
     runs: tuple[RunRecord, ...]
     verdict: Verdict | None = None
+    changes: tuple[Change, ...] = ()
 
     @property
     def per_seed(self) -> tuple[float, ...]:
@@ -265,6 +269,8 @@ class CureRecord:
             note says why.
         averaged: What averaging the networks of the proof gives, for the untreated arm and, if it
             was proven, the cured one.
+        weights: How the trained weights are spread, of one network of each arm of the proof; empty
+            where there was none.
     """
 
     task: TaskRecord
@@ -283,6 +289,7 @@ class CureRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     learning_curve: LearningCurve | None = None
     averaged: tuple[Averaged, ...] = ()
+    weights: tuple[ArmWeights, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fitwell.records import Finding
+from fitwell.records import CONDITIONS, Finding
 from fitwell.words import say, told
 
 CONDITION_TITLES = {
@@ -92,3 +92,9 @@ def unexplained(chain: Sequence[Finding]) -> str:
     return say(
         "explained by {condition}, muted", condition=condition_title(cause.condition).lower()
     )
+
+
+def unjudged_sentence(text: str) -> str:
+    """Return why a condition could not be judged, with its title in front instead of its slug."""
+    slug, colon, why = told(text).partition(":")
+    return f"{condition_title(slug)}{colon}{why}" if slug in CONDITIONS else told(text)

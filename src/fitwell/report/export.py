@@ -62,7 +62,7 @@ def panel_svg(panel: Panel, width: int = WIDTH) -> str:
     Raises:
         MissingExtra: If altair or vl-convert is not installed.
     """
-    return _drawn({**_own_data(panel.spec), "width": width})
+    return _drawn(_wide(_own_data(panel.spec), width))
 
 
 def spec_of(figure: Figure) -> Spec:
@@ -98,7 +98,13 @@ def spec_of(figure: Figure) -> Spec:
 def _part(panel: Panel, width: int) -> Spec:
     spec = {name: part for name, part in _own_data(panel.spec).items() if name != "$schema"}
     title = {"text": _lines(panel.heading, width), "anchor": "start", "fontWeight": "normal"}
-    return {**spec, "width": width, "title": {**title, "color": painted("var(--soft)")}}
+    spec.pop("autosize", None)
+    return {**_wide(spec, width), "title": {**title, "color": painted("var(--soft)")}}
+
+
+def _wide(spec: Spec, width: int) -> Spec:
+    """Return a specification of that width, unless it has a width of its own."""
+    return {**spec, "width": width if spec["width"] == "container" else spec["width"]}
 
 
 def _own_data(spec: Spec) -> Spec:

@@ -18,6 +18,7 @@ from fitwell.records import (
 from fitwell.report.charts import (
     Figure,
     contributions_figure,
+    course_figure,
     dead_figure,
     evidence_figure,
     gradient_figure,
@@ -26,6 +27,8 @@ from fitwell.report.charts import (
     picture_figure,
     saturated_figure,
     scores_figure,
+    update_figure,
+    weights_figure,
 )
 from fitwell.report.network_svg import NetworkFigure, network_figure
 
@@ -40,10 +43,11 @@ def cure_figures(record: CureRecord) -> Figures:
     """Return the figures of a cure."""
     task, proof = record.task, record.proof
     return {
-        **diagnosis_figures(record.trace, record.diagnosis),
+        **_measured(record.trace, record.diagnosis),
         "losses": loss_figure(task, drawn_arms(record)),
         "contributions": contributions_figure(task, record.contributions),
         "scores": scores_figure(task, proof.arms if proof is not None else ()),
+        "weights": weights_figure(record.weights),
         "curve": learning_figure(record.learning_curve) if record.learning_curve else None,
     }
 
@@ -58,10 +62,15 @@ def study_figures(record: StudyRecord) -> Figures:
 
 def diagnosis_figures(trace: Trace, diagnosis: Diagnosis) -> Figures:
     """Return the figures of one run under watch, with what its findings are about outlined."""
+    return {"course": course_figure(trace), **_measured(trace, diagnosis)}
+
+
+def _measured(trace: Trace, diagnosis: Diagnosis) -> Figures:
     return {
         "gradients": gradient_figure(trace, diagnosis),
         "dead": dead_figure(trace, diagnosis),
         "saturated": saturated_figure(trace, diagnosis),
+        "updates": update_figure(trace),
     }
 
 

@@ -22,8 +22,14 @@ from fitwell.records import (
     some_of,
     worst_of,
 )
+from fitwell.report.afterword import CURE_FILES, again_lines, unhelpful_lines
 from fitwell.report.charts import Data, nothing_silent
-from fitwell.report.conditions import condition_sentence, condition_title, unexplained
+from fitwell.report.conditions import (
+    condition_sentence,
+    condition_title,
+    unexplained,
+    unjudged_sentence,
+)
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
 from fitwell.report.network_svg import network_figure
@@ -72,11 +78,12 @@ def cure_page(record: CureRecord, *, lang: str = "en") -> str:
         return _cure_page(record)
 
 
-def study_page(record: StudyRecord, *, lang: str = "en") -> str:
+def study_page(record: StudyRecord, *, command: str = "", lang: str = "en") -> str:
     """Return a comparison as one HTML file.
 
     Args:
         record: What the study found.
+        command: The command that makes this again.
         lang: Language to write it in.
 
     Raises:
@@ -84,7 +91,7 @@ def study_page(record: StudyRecord, *, lang: str = "en") -> str:
         MissingExtra: If altair or vl-convert is not installed.
     """
     with speaking(lang):
-        return _study_page(record)
+        return _study_page(record, command)
 
 
 def diagnosis_page(
@@ -94,6 +101,8 @@ def diagnosis_page(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
+    fingerprint: str = "",
+    command: str = "",
     lang: str = "en",
 ) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
@@ -104,6 +113,8 @@ def diagnosis_page(
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which is drawn if given.
+        fingerprint: Digest of the data.
+        command: The command that makes this again.
         lang: Language to write it in.
 
     Raises:
@@ -121,6 +132,8 @@ def diagnosis_page(
             **diagnosis_figures(trace, diagnosis),
             quiet=nothing_silent(trace),
             notes=notes,
+            command=command,
+            again=again_lines(fingerprint=fingerprint),
         )
 
 
@@ -165,7 +178,7 @@ def _cure_page(record: CureRecord) -> str:
         task=task,
         headline=cure_headline(record),
         facts=_facts(record),
-        network=network_figure(task.anatomy, record.diagnosis),
+        network=network_figure(task.anatomy, record.diagnosis, arms[-1].changes if arms else ()),
         **cure_figures(record),
         quiet=nothing_silent(record.trace),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
@@ -175,13 +188,21 @@ def _cure_page(record: CureRecord) -> str:
         averaged=[averaged_sentence(averaged, task) for averaged in record.averaged],
         outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
+        unhelpful=unhelpful_lines(record),
+        cautions=record.verdict.cautions if record.verdict else (),
+        again=again_lines(
+            seeds=proof.seeds if proof is not None else [run.seed for run in record.baseline],
+            versions=record.versions,
+            fingerprint=task.fingerprint,
+            files=CURE_FILES,
+        ),
         tried=say_many("{number} trial", "{number} trials", len(record.trials)),
         about=_about(task),
         notes=(*task.notes, *record.notes),
     )
 
 
-def _study_page(record: StudyRecord) -> str:
+def _study_page(record: StudyRecord, command: str) -> str:
     task = record.task
     verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
     return page(
@@ -209,6 +230,11 @@ def _study_page(record: StudyRecord) -> str:
             tuple(_arm_row(arm, task) for arm in record.arms),
         ),
         about=_about(task),
+        network=network_figure(
+            task.anatomy, Diagnosis(), [change for arm in record.arms for change in arm.changes]
+        ),
+        command=command,
+        again=again_lines(seeds=record.seeds, fingerprint=task.fingerprint),
     )
 
 
@@ -262,6 +288,7 @@ def _environment() -> jinja2.Environment:
         meaning=condition_sentence,
         story=chain_text,
         unexplained=unexplained,
+        open=unjudged_sentence,
         worst=worst_of,
         quantity=lambda value: quantity(float(value)),
         remedy=remedy_label,

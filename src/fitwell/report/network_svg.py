@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, final
 
 from markupsafe import Markup
 
-from fitwell.records import SEVERITIES, Anatomy, Diagnosis, Finding, Node, Role
+from fitwell.records import Anatomy, Change, Diagnosis
 from fitwell.records.drawing import Line, Picture, Rail, picture_of
-from fitwell.report.conditions import condition_title
 from fitwell.report.network_lines import LEGEND
+from fitwell.report.network_marks import Mark, marks_of
 from fitwell.report.numbers import printable
 from fitwell.words import say, say_many, told
 
@@ -42,19 +42,8 @@ SIGNS = {
 }
 """The sign of each kind of line, about (0, 0)."""
 
-
-@final
-@dataclass(frozen=True)
-class Mark:
-    """What the diagnosis says of a line.
-
-    Args:
-        severity: The worst of it.
-        text: The conditions; for a block that repeats with the number of layers concerned.
-    """
-
-    severity: str
-    text: str
+SQUARE = '<rect x="-11.5" y="-11.5" width="23" height="23" rx="3" class="changed"/>'
+"""What stands around a layer that a recipe changed."""
 
 
 @final
@@ -65,18 +54,28 @@ class NetworkFigure:
     Args:
         svg: The drawing.
         marked: How many lines a finding is about.
+        treated: How many lines the recipe changed.
     """
 
     svg: Markup
     marked: int
+    treated: int = 0
 
 
-def network_figure(anatomy: Anatomy | None, diagnosis: Diagnosis) -> NetworkFigure | None:
-    """Draw a network, with a ring around every layer that a finding names; None without nodes."""
+def network_figure(
+    anatomy: Anatomy | None, diagnosis: Diagnosis, changes: Sequence[Change] = ()
+) -> NetworkFigure | None:
+    """Draw a network, and mark what is said of its layers; None without nodes.
+
+    Args:
+        anatomy: The untreated network.
+        diagnosis: A ring stands around every layer that a finding names.
+        changes: A dashed square stands around every layer that a recipe changed.
+    """
     if anatomy is None or not anatomy.nodes:
         return None
     picture = picture_of(anatomy)
-    marks = {n: mark for n, line in enumerate(picture.lines) if (mark := mark_of(line, diagnosis))}
+    marks = marks_of(anatomy, picture.lines, diagnosis, changes)
     sheet = _Sheet.of(picture, marks)
     lines = range(len(picture.lines))
     parts = [*sheet.legend(), *sheet.grounds(), *sheet.rails(), *(sheet.line(n) for n in lines)]
@@ -93,33 +92,11 @@ def network_figure(anatomy: Anatomy | None, diagnosis: Diagnosis) -> NetworkFigu
         ),
         parts=Markup("\n").join(parts),
     )
-    return NetworkFigure(svg, len(marks))
-
-
-def mark_of(line: Line, diagnosis: Diagnosis) -> Mark | None:
-    """Return what the findings say of the layers that a line stands for, or None."""
-    found: dict[str, int] = {}
-    worst = -1
-    for finding in diagnosis:
-        concerned = sum(_names(finding, node) for node in line.nodes)
-        if concerned:
-            title = condition_title(finding.condition)
-            found[title] = max(found.get(title, 0), concerned)
-            worst = max(worst, SEVERITIES.index(finding.severity))
-    if not found:
-        return None
-    every = len(line.nodes)
-    texts = [
-        t if n == every else say("{what} ({some} of {all})", what=t, some=n, all=every)
-        for t, n in found.items()
-    ]
-    return Mark(SEVERITIES[worst], ", ".join(texts))
-
-
-def _names(finding: Finding, node: Node) -> bool:
-    """Whether a finding is about the module of a node, which is marked where it first runs."""
-    layer = not node.functional or node.role in (Role.LAYER, Role.RECURRENT)
-    return layer and node.call == 0 and node.path in finding.layers
+    return NetworkFigure(
+        svg,
+        sum(bool(mark.severity) for mark in marks.values()),
+        sum(bool(mark.treated) for mark in marks.values()),
+    )
 
 
 @final
@@ -147,7 +124,7 @@ class _Sheet:
         alone = name + max((length for length, what in names if not what), default=0)
         shape = GAP + max(alone, what + max(_length(what) for _, what in names))
         mark = shape + GAP + max(_length(_size(picture, n)) for n, _ in told)
-        needed = mark + max((_length(one.text) + GAP for one in marks.values()), default=0)
+        needed = mark + max((_length(one.said) + GAP for one in marks.values()), default=0)
         title = name + max((_length(line.name) + INDENT * line.depth for line in heads), default=0)
         width = max(needed, title + GAP, NARROWEST)
         return cls(picture, marks, name, what, shape, mark, width, _legend(picture, width))
@@ -231,26 +208,32 @@ class _Sheet:
             return _text("title", name, y, line.name)
         mark, size = self.marks.get(number), _size(self.picture, number)
         parts = [
-            _sign(line.style, self.x(lane), y, _tip(line, mark), mark.severity if mark else ""),
+            _sign(line.style, self.x(lane), y, _tip(line, mark), mark),
             _text("name", name, y, line.name),
             _text("what", self.what, y, line.what),
             _text("size", self.shape, y, size),
         ]
-        if mark is not None:
+        if mark is not None and mark.text:
             parts.append(_text(f"said {mark.severity}", self.mark, y, mark.text))
+        if mark is not None and mark.treated:
+            room = _length(f"{mark.text}; ") if mark.text else 0
+            parts.append(_text("said treated", self.mark + room, y, mark.treated))
         return Markup("").join(parts)
 
 
-def _sign(style: str, x: float, y: float, tip: str = "", severity: str = "") -> Markup:
-    """Return a sign, with the text that shows under the pointer and the ring of a finding."""
-    form = Markup('<g class="sign {s}" transform="translate({x:g} {y:g})">{tip}{sign}{ring}</g>')
+def _sign(style: str, x: float, y: float, tip: str = "", mark: Mark | None = None) -> Markup:
+    """Return a sign with its tip, the ring of a finding and the square of a treatment."""
+    form = Markup('<g class="sign {s}" transform="translate({x:g} {y:g})">{tip}{sign}{around}</g>')
+    severity = mark.severity if mark else ""
+    ring = Markup('<circle r="10" class="mark {}"/>').format(severity) if severity else Markup("")
+    square = Markup(SQUARE) if mark and mark.treated else Markup("")  # noqa: S704  # ours
     return form.format(
         s=style,
         x=x,
         y=y,
         tip=Markup("<title>{}</title>").format(tip) if tip else "",
         sign=Markup(SIGNS[style]),  # noqa: S704  # a constant of ours
-        ring=Markup('<circle r="10" class="mark {}"/>').format(severity) if severity else "",
+        around=ring + square,
     )
 
 
@@ -274,7 +257,7 @@ def _tip(line: Line, mark: Mark | None) -> str:
     name = line.nodes[0].path or say("the network")
     if len(line.nodes) > 1:
         name = say("{name} and {more} more", name=name, more=len(line.nodes) - 1)
-    return printable(f"{name}: {mark.text}" if mark else name)
+    return printable(f"{name}: {mark.said}" if mark else name)
 
 
 def _inside(line: Line, block: Line) -> bool:

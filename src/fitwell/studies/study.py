@@ -26,7 +26,12 @@ from fitwell.studies.judging import judged
 from fitwell.studies.progress import Progress, Silent
 from fitwell.studies.search import SEARCH_SEEDS, Race
 from fitwell.studies.store import Memory
-from fitwell.studies.training import check_serves, conflicts_of_recipe, without_test
+from fitwell.studies.training import (
+    changes_of,
+    check_serves,
+    conflicts_of_recipe,
+    without_test,
+)
 from fitwell.tasks import Task
 
 UNTREATED = "untreated"
@@ -200,7 +205,14 @@ def prove(bench: Bench, arms: Sequence[Arm], seeds: Sequence[int]) -> StudyRecor
         runs[job.arm].append(result)
     verdicts = judged(bench.task, runs)
     records = tuple(
-        ArmRecord(arm.name, arm.recipe, arm.rate, tuple(runs[arm.name]), verdicts.get(arm.name))
+        ArmRecord(
+            arm.name,
+            arm.recipe,
+            arm.rate,
+            tuple(runs[arm.name]),
+            verdicts.get(arm.name),
+            changes_of(bench.task, arm.recipe) if arm.recipe else (),
+        )
         for arm in arms
     )
     return StudyRecord(bench.task.record(), records, tuple(seeds))

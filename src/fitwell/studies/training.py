@@ -18,7 +18,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from fitwell.errors import NotApplicable
 from fitwell.recipe import ConflictWarning, Recipe, Treated
-from fitwell.records import RemedySpec, RunRecord, Score
+from fitwell.records import Change, RemedySpec, RunRecord, Score
 from fitwell.studies.job import Job
 from fitwell.studies.memory_format import laid_out, memory_format_of, turn
 from fitwell.studies.pooling import pooling_first
@@ -149,6 +149,12 @@ def check_serves(task: Task, recipe: Sequence[RemedySpec]) -> None:
     """
     with reproducible(0):
         treated_network(task, recipe, task.data.train.x, seed=0)
+
+
+def changes_of(task: Task, recipe: Sequence[RemedySpec]) -> tuple[Change, ...]:
+    """Return what a recipe does to the task's network, place by place."""
+    with reproducible(0):
+        return treated_network(task, recipe, task.data.train.x, seed=0).changes.items
 
 
 def treated_network(

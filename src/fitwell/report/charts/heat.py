@@ -119,7 +119,10 @@ def _outlines(alt: Any, regions: Sequence[Region]) -> list[Any]:
     }
     corner = {"x": box["x"], "y": box["y"], "text": "name:N"}
     return [
-        *(around.mark_rect(style=style).encode(**box) for style in ("region-halo", "region")),
+        *(
+            around.mark_rect(style=style, filled=False).encode(**box)
+            for style in ("region-halo", "region")
+        ),
         *(
             around.mark_text(style=style, dx=6, dy=11).encode(**corner)
             for style in ("halo", "name")
