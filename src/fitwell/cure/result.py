@@ -11,6 +11,8 @@ from torch import nn
 from fitwell.recipe import Recipe
 from fitwell.records import CureRecord, Diagnosis
 from fitwell.report.formats import report_of
+from fitwell.report.markdown import cure_markdown
+from fitwell.report.notebook import cure_card
 from fitwell.studies.study import Study
 
 
@@ -60,3 +62,9 @@ class Cure:
         target = Path(path)
         target.write_text(report_of(self.record, target), encoding="utf-8")
         return target
+
+    def _repr_html_(self) -> str:
+        return cure_card(self.record, str(self.out))
+
+    def _repr_markdown_(self) -> str:
+        return cure_markdown(self.record)

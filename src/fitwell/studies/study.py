@@ -18,6 +18,8 @@ from fitwell.records import (
 )
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.formats import report_of
+from fitwell.report.markdown import study_markdown
+from fitwell.report.notebook import study_card
 from fitwell.studies.bench import Bench, seconds_stacked
 from fitwell.studies.candidates import Candidate, Specs
 from fitwell.studies.executor import Executor, InProcess, executor_for
@@ -94,6 +96,12 @@ class Study:
 
     def __str__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        return study_card(self.record)
+
+    def _repr_markdown_(self) -> str:
+        return study_markdown(self.record)
 
 
 def compare(
