@@ -6,12 +6,11 @@ from math import log10
 import torch
 from torch import nn
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Close, Larger
-from fitwell.claims.courses import point
 from fitwell.claims.tasks import DIGITS
-from fitwell.claims.watching import first_step, of_layers, straight
+from fitwell.claims.watching import by_layer, first_step, of_layers, straight
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured, Quantity
 from fitwell.tasks.builtin.digits import digits
 from fitwell.tasks.models import mlp
@@ -32,26 +31,17 @@ def norms(activation: type[nn.Module], seed: int) -> list[float]:
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Read the gradients of twenty layers in the first step, and fit a line to their logarithms."""
-    arms = {SIGMOID: nn.Sigmoid, RELU: nn.ReLU}
+    arms: dict[str, type[nn.Module]] = {SIGMOID: nn.Sigmoid, RELU: nn.ReLU}
     found = {arm: [norms(kind, seed) for seed in seeds] for arm, kind in arms.items()}
     fits = {arm: [straight(of) for of in all_seeds] for arm, all_seeds in found.items()}
-    rows = [
-        point(arm, layer, values)
-        for arm, of in found.items()
-        for layer, values in enumerate(zip(*of, strict=True), 1)
-    ]
+    title, layer = say("The gradient, layer by layer"), say("layer, from the input")
+    norm = say("norm of the gradient")
     return Measured(
         {
             PASSED: {arm: tuple(-slope for slope, _ in of) for arm, of in fits.items()},
             STRAIGHT: {SIGMOID: tuple(r2 for _, r2 in fits[SIGMOID])},
         },
-        (
-            Lines(
-                *(say("The gradient, layer by layer"), say("layer, from the input")),
-                *(say("norm of the gradient"), tuple(rows)),
-                log_y=True,
-            ),
-        ),
+        (Lines(title, layer, norm, by_layer(found), log_y=True),),
     )
 
 

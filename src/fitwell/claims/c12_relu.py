@@ -6,13 +6,14 @@ from functools import partial
 from torch import nn
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
 from fitwell.claims.courses import courses
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import test_accuracies, trained
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured
+from fitwell.studies.training import Fitted
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -25,7 +26,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     network = partial(mlp, (64, *[64] * 10, 10), activation=nn.Sigmoid)
     task = digits_task(network, epochs=15, optimizer=partial(SGD, lr=0.05))
     init = r.Initialization("auto")
-    runs = {
+    runs: dict[str, Sequence[Fitted]] = {
         SIGMOID: trained(task, seeds, Recipe(init)),
         FASTER: trained(task, seeds, Recipe(init), rate=10),
         RELU: trained(task, seeds, Recipe(r.Activation("relu"), init)),

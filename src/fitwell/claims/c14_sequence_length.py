@@ -16,7 +16,7 @@ from fitwell.tasks.builtin.digits import mnist
 from fitwell.tasks.models import RowReader
 from fitwell.words import say
 
-ARMS = {
+ARMS: dict[str, float] = {
     (OWN := say("PyTorch's own weights")): 1.0,
     (THREE := say("three times as large")): 3.0,
     (SIX := say("six times as large")): 6.0,
@@ -38,7 +38,9 @@ def step(data: tuple[Tensor, Tensor], gain: float, length: int, seed: int) -> Tr
 def experiment(seeds: Sequence[int]) -> Measured:
     """Read the gradient of the recurrent weights for sequences of every length."""
     data = mnist()
-    growth, early, lengths, times = {}, {}, [], []
+    growth: dict[str, tuple[float, ...]] = {}
+    early: dict[str, tuple[float, ...]] = {}
+    lengths, times = [], []
     for arm, gain in ARMS.items():
         traces = {n: [step(data, gain, n, seed) for seed in seeds] for n in LENGTHS}
         norms = {

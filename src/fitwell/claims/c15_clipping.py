@@ -9,19 +9,21 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
 from fitwell.claims.courses import courses
 from fitwell.claims.tasks import MNIST, rows_task
 from fitwell.claims.training import test_accuracies, trained
+from fitwell.recipe import Recipe
 from fitwell.records import Arrows, Lines, Measured
+from fitwell.studies.training import Fitted
 from fitwell.tasks.models import RowReader
 from fitwell.words import say
 
 PLAIN, CLIPPED = say("not clipped"), say("clipped at norm 1")
 SLOW, ACCURACY = say("not clipped, a tenth of the rate"), say("accuracy on test")
-NETWORK, RATE, CLIP = partial(RowReader, 28, 32, 10, gain=2.0), partial(SGD, lr=0.5), r.ClipNorm(1.0)
+NETWORK, RATE = partial(RowReader, 28, 32, 10, gain=2.0), partial(SGD, lr=0.5)
+CLIP = r.ClipNorm(1.0)
 
 
 def gradients(x: Tensor, y: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
@@ -29,7 +31,7 @@ def gradients(x: Tensor, y: Tensor) -> dict[int, tuple[Tensor, Tensor]]:
     torch.manual_seed(0)
     network = NETWORK()
     optimizer, found = RATE(network.parameters()), {}
-    for number, rows in enumerate(torch.randperm(len(x)).split(50)[:11], 1):
+    for number, rows in enumerate(torch.randperm(len(x))[:550].view(11, 50), 1):
         optimizer.zero_grad()
         cross_entropy(network(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
         before = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
@@ -55,7 +57,7 @@ def arrows(x: Tensor, y: Tensor) -> tuple[tuple[str, float, float], ...]:
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train with and without clipping at one rate, and without at a tenth of it."""
     task = rows_task(NETWORK, epochs=4, optimizer=RATE, batch_size=50)
-    runs = {
+    runs: dict[str, Sequence[Fitted]] = {
         PLAIN: trained(task, seeds),
         CLIPPED: trained(task, seeds, Recipe(CLIP)),
         SLOW: trained(task, seeds, rate=0.1),

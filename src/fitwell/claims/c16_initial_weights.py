@@ -12,6 +12,7 @@ from fitwell.claims.courses import courses
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import test_accuracies, trained
 from fitwell.records import Lines, Measured
+from fitwell.studies.training import Fitted
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -32,7 +33,7 @@ def scaled(scale: float) -> nn.Sequential:
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train one net from the same random weights at three scales, with everything else alike."""
-    runs = {}
+    runs: dict[str, Sequence[Fitted]] = {}
     for arm, scale in {HALF: 0.5, HE: 1.0, TWICE: 2.0}.items():
         task = digits_task(partial(scaled, scale), epochs=15, optimizer=partial(SGD, lr=0.05))
         runs[arm] = trained(task, seeds)

@@ -6,13 +6,14 @@ from functools import partial
 from torch import nn
 from torch.optim import SGD
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
 from fitwell.claims.courses import courses
 from fitwell.claims.tasks import DIGITS, digits_task
 from fitwell.claims.training import test_accuracies, trained
+from fitwell.recipe import Recipe
 from fitwell.records import Lines, Measured
+from fitwell.studies.training import Fitted
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -27,7 +28,7 @@ ACCURACY = say("accuracy on test")
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train twenty hidden layers of tanh and of ReLU from each of the two initialisations."""
-    runs = {}
+    runs: dict[str, Sequence[Fitted]] = {}
     for arm, (activation, scheme) in ARMS.items():
         network = partial(mlp, (64, *[64] * 20, 10), activation=activation)
         task = digits_task(network, epochs=12, optimizer=partial(SGD, lr=0.05))

@@ -1,7 +1,6 @@
 """A sigmoid or tanh unit at large |x| passes no gradient."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -39,35 +38,32 @@ def passed(activation: type[nn.Module], x: Tensor, y: Tensor, seed: int) -> tupl
     return small, large
 
 
+def slope(name: str, act: nn.Module) -> list[tuple[str, float, float]]:
+    """Return the slope of an activation from -12 to 12."""
+    z = torch.linspace(-12, 12, 97, requires_grad=True)
+    slopes = torch.autograd.grad(act(z).sum(), z)[0]
+    return [(name, *at) for at in zip(z.tolist(), slopes.tolist(), strict=True)]
+
+
 def experiment(seeds: Sequence[int]) -> Measured:
     """Send pixels as they are and scaled through hidden units, and the gradient back."""
     x, y = digits()
-    inputs = {SCALED: x, RAW: 255 * x}
-    shares = {
-        arm: tuple(values)
-        for kind, arms in ARMS.items()
-        for arm, values in zip(
-            arms, zip(*(passed(kind, inputs[RAW], y, s) for s in seeds), strict=True), strict=True
-        )
-    }
+    inputs: dict[str, Tensor] = {SCALED: x, RAW: 255 * x}
+    shares: dict[str, tuple[float, ...]] = {}
+    for kind, (small, large) in ARMS.items():
+        found = [passed(kind, inputs[RAW], y, seed) for seed in seeds]
+        shares[small], shares[large] = zip(*found, strict=True)
     nets = [network(nn.Sigmoid, seed) for seed in seeds]
-    read = partial(of_layers, quantity=Quantity.SATURATED_SHARE)
-    flat = {arm: tuple(read(first_step(n, of, y))[0] for n in nets) for arm, of in inputs.items()}
-    z = torch.linspace(-12, 12, 97, requires_grad=True)
-    slopes = {say("sigmoid"): torch.sigmoid(z), say("tanh"): torch.tanh(z)}
-    curves = [
-        (name, point, slope)
-        for name, out in slopes.items()
-        for point, slope in zip(
-            z.tolist(), torch.autograd.grad(out.sum(), z)[0].tolist(), strict=True
-        )
-    ]
-    with torch.no_grad():
-        entering = {arm: tuple(nets[0][0](of[:50]).flatten().tolist()) for arm, of in inputs.items()}
+    flat = {
+        arm: tuple(of_layers(first_step(n, of, y), Quantity.SATURATED_SHARE)[0] for n in nets)
+        for arm, of in inputs.items()
+    }
+    entering = {arm: tuple(nets[0][0](of[:50]).flatten().tolist()) for arm, of in inputs.items()}
+    curves = (*slope(say("sigmoid"), nn.Sigmoid()), *slope(say("tanh"), nn.Tanh()))
     return Measured(
         {PASSED: shares, FLAT: flat},
         (
-            Lines(say("The slope of the activation"), say("x"), say("slope"), tuple(curves)),
+            Lines(say("The slope of the activation"), say("x"), say("slope"), curves),
             Histogram(say("What enters the sigmoid units of a net"), say("x"), entering),
         ),
     )
@@ -90,7 +86,7 @@ CLAIM = Claim(
     formula=r"\sigma'(x) = \sigma(x)(1 - \sigma(x)), \quad \tanh'(x) = 1 - \tanh^2(x)",
     explanation=say(
         "Both curves are flat on either side: at |x| of 10 the slope of the sigmoid is 0.00005, "
-        "that of tanh a thousandth of that. What a unit passes back is the gradient times this "
+        "that of tanh much smaller still. What a unit passes back is the gradient times this "
         "slope, so the layers below it learn nothing from it. Inputs left at 0 to 255 put most "
         "units there in the first step, and so do weights that are too large; scaling the inputs "
         "is the remedy for the one, Xavier for the other. A gate that is meant to be open or shut "
