@@ -31,7 +31,7 @@ def norms(activation: type[nn.Module], seed: int) -> list[float]:
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Read the gradients of twenty layers in the first step, and fit a line to their logarithms."""
-    arms: dict[str, type[nn.Module]] = {SIGMOID: nn.Sigmoid, RELU: nn.ReLU}
+    arms = {SIGMOID: nn.Sigmoid, RELU: nn.ReLU}
     found = {arm: [norms(kind, seed) for seed in seeds] for arm, kind in arms.items()}
     fits = {arm: [straight(of) for of in all_seeds] for arm, all_seeds in found.items()}
     title, layer = say("The gradient, layer by layer"), say("layer, from the input")

@@ -8,16 +8,14 @@ from torch import nn
 from torch.optim import SGD
 
 from fitwell.claims.claim import Claim, Larger
-from fitwell.claims.courses import courses
+from fitwell.claims.courses import TEST, learning, tested
 from fitwell.claims.tasks import DIGITS, digits_task
-from fitwell.claims.training import test_accuracies, trained
-from fitwell.records import Lines, Measured
-from fitwell.studies.training import Fitted
+from fitwell.claims.training import trained
+from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
 HALF, HE, TWICE = say("half of He's weights"), say("He's weights"), say("twice He's weights")
-ACCURACY = say("accuracy on test")
 
 
 def scaled(scale: float) -> nn.Sequential:
@@ -33,20 +31,11 @@ def scaled(scale: float) -> nn.Sequential:
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train one net from the same random weights at three scales, with everything else alike."""
-    runs: dict[str, Sequence[Fitted]] = {}
+    runs = {}
     for arm, scale in {HALF: 0.5, HE: 1.0, TWICE: 2.0}.items():
         task = digits_task(partial(scaled, scale), epochs=15, optimizer=partial(SGD, lr=0.05))
         runs[arm] = trained(task, seeds)
-    curves = courses(runs, lambda of: of.validation_metric)
-    return Measured(
-        {ACCURACY: {arm: test_accuracies(of) for arm, of in runs.items()}},
-        (
-            Lines(
-                *(say("Ten hidden layers, epoch by epoch"), say("epoch")),
-                *(say("accuracy on validation"), curves),
-            ),
-        ),
-    )
+    return Measured({TEST: tested(runs)}, (learning(runs),))
 
 
 CLAIM = Claim(
@@ -57,8 +46,8 @@ CLAIM = Claim(
     data=DIGITS,
     experiment=experiment,
     expects=(
-        Larger(HE, HALF, of=ACCURACY, by=0.3),
-        Larger(HE, TWICE, of=ACCURACY, by=0.3),
+        Larger(HE, HALF, of=TEST, by=0.3),
+        Larger(HE, TWICE, of=TEST, by=0.3),
     ),
     formula=r"\mathrm{Var}[z_L] \approx \mathrm{Var}[z_1] \; c^{2L}, \quad W = c \, W_\mathrm{He}",
     explanation=say(

@@ -8,12 +8,11 @@ from torch.optim import SGD
 
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Larger
-from fitwell.claims.courses import courses
+from fitwell.claims.courses import TEST, learning, tested
 from fitwell.claims.tasks import DIGITS, digits_task
-from fitwell.claims.training import test_accuracies, trained
+from fitwell.claims.training import trained
 from fitwell.recipe import Recipe
-from fitwell.records import Lines, Measured
-from fitwell.studies.training import Fitted
+from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
@@ -23,26 +22,16 @@ ARMS = {
     (XAVIER_RELU := say("ReLU, Xavier")): (nn.ReLU, "xavier_normal"),
     (HE_RELU := say("ReLU, He")): (nn.ReLU, "he_normal"),
 }
-ACCURACY = say("accuracy on test")
 
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train twenty hidden layers of tanh and of ReLU from each of the two initialisations."""
-    runs: dict[str, Sequence[Fitted]] = {}
+    runs = {}
     for arm, (activation, scheme) in ARMS.items():
         network = partial(mlp, (64, *[64] * 20, 10), activation=activation)
         task = digits_task(network, epochs=12, optimizer=partial(SGD, lr=0.05))
         runs[arm] = trained(task, seeds, Recipe(r.Initialization(scheme)))
-    curves = courses(runs, lambda of: of.validation_metric)
-    return Measured(
-        {ACCURACY: {arm: test_accuracies(of) for arm, of in runs.items()}},
-        (
-            Lines(
-                *(say("Twenty hidden layers, epoch by epoch"), say("epoch")),
-                *(say("accuracy on validation"), curves),
-            ),
-        ),
-    )
+    return Measured({TEST: tested(runs)}, (learning(runs),))
 
 
 CLAIM = Claim(
@@ -53,9 +42,9 @@ CLAIM = Claim(
     data=DIGITS,
     experiment=experiment,
     expects=(
-        Larger(HE_RELU, XAVIER_RELU, of=ACCURACY, by=0.2),
-        Larger(XAVIER_TANH, 0.8, of=ACCURACY),
-        Larger(XAVIER_TANH, XAVIER_RELU, of=ACCURACY, by=0.2),
+        Larger(HE_RELU, XAVIER_RELU, of=TEST, by=0.2),
+        Larger(XAVIER_TANH, 0.8, of=TEST),
+        Larger(XAVIER_TANH, XAVIER_RELU, of=TEST, by=0.2),
     ),
     formula=(
         r"\sigma_\mathrm{Xavier} = \sqrt{\frac{2}{n_\mathrm{in} + n_\mathrm{out}}}, \quad "

@@ -9,7 +9,7 @@ from fitwell.report.numbers import score
 from fitwell.report.wording import metric_title, recipe_label, remedy_label
 from fitwell.words import say, say_many
 
-CURE_FILES = ("result.json", "recipe.json", "model.pt", "treated.py", "report.html")
+CURE_FILES = ("result.json", "recipe.json", "model.pt", "treated.py", "report.html", "report.md")
 """What a cure always leaves beside its report."""
 
 MOST_REMEDIES = 10

@@ -373,7 +373,7 @@ def _shade(value: float, low: float, high: float, *, log: bool) -> str:
         return "lost"
     ends = (math.log(low), math.log(high), math.log(value)) if log else (low, high, value)
     span = ends[1] - ends[0]
-    return "bright" if span and (ends[2] - ends[0]) / span > 0.62 else "dark"
+    return "bright" if span and (ends[2] - ends[0]) / span > 0.46 else "dark"
 
 
 def _edges(values: Sequence[float]) -> list[float]:
