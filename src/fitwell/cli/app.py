@@ -20,7 +20,7 @@ from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
 from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
-from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.options import Figures, Json, Lang, Page, Quiet
 from fitwell.cli.output import (
     folder_for,
     result,
@@ -37,6 +37,7 @@ from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
 from fitwell.records import study_to_dict
+from fitwell.words import speaking
 
 DEFAULT_BUDGET = "2min"
 
@@ -139,6 +140,7 @@ def cure(
     time: Time = None,
     json: Json = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
@@ -156,7 +158,7 @@ def cure(
         budget = DEFAULT_BUDGET
     again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = find_cure(
@@ -170,15 +172,17 @@ def cure(
             progress=progress,
             executor=executor,
             blind=blind,
+            lang=lang,
         )
     write_json(json, found.record.to_dict())
-    if figures is not None:
-        write_figures(figures, cure_drawings(found.record))
-    if quiet:
-        result(headline_line(cure_headline(found.record)))
-    else:
-        show(cure_story(found.record))
-        show(files_written(str(found.out)))
+    with speaking(lang):
+        if figures is not None:
+            write_figures(figures, cure_drawings(found.record))
+        if quiet:
+            result(headline_line(cure_headline(found.record)))
+        else:
+            show(cure_story(found.record))
+            show(files_written(str(found.out)))
 
 
 def _spelled(verb: str, task: str, **options: object) -> str:
@@ -201,6 +205,7 @@ def check(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Watch one training run and say what is wrong with it."""
@@ -218,18 +223,25 @@ def check(
 
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
-    if quiet:
-        result(headline_line(diagnosis_headline(diagnosis)))
-    else:
-        show(diagnosis_story(about, diagnosis, trace, network=network))
     write_json(json, diagnosis.to_dict())
-    if report is not None:
-        text = diagnosis_report(
-            diagnosis, trace, about.name, report, notes=about.notes, anatomy=about.anatomy
-        )
-        write_text(report, text)
-    if figures is not None:
-        write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(diagnosis_headline(diagnosis)))
+        else:
+            show(diagnosis_story(about, diagnosis, trace, network=network))
+        if report is not None:
+            text = diagnosis_report(
+                diagnosis,
+                trace,
+                about.name,
+                report,
+                notes=about.notes,
+                anatomy=about.anatomy,
+                lang=lang,
+            )
+            write_text(report, text)
+        if figures is not None:
+            write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
     if fail_on.fails(diagnosis.worst()):
         raise typer.Exit(1)
 
@@ -260,6 +272,7 @@ def compare(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
@@ -277,21 +290,22 @@ def compare(
     from fitwell.studies import compare as run_arms
 
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = run_arms(
             loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
         )
-    if quiet:
-        result(headline_line(study_headline(found.record.task, found.record.arms)))
-    else:
-        show(study_story(found.record))
     write_json(json, study_to_dict(found.record))
-    if report is not None:
-        write_text(report, report_of(found.record, report))
-    if figures is not None:
-        write_figures(figures, study_figures(found.record))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(study_headline(found.record.task, found.record.arms)))
+        else:
+            show(study_story(found.record))
+        if report is not None:
+            write_text(report, report_of(found.record, report, lang=lang))
+        if figures is not None:
+            write_figures(figures, study_figures(found.record))
 
 
 @app.command()

@@ -22,7 +22,7 @@ from fitwell.records import (
     worst_of,
 )
 from fitwell.report.afterword import again_lines, unhelpful_lines
-from fitwell.report.conditions import condition_title, severity_word, unexplained
+from fitwell.report.conditions import condition_title, severity_word, unexplained, unjudged_sentence
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.github import block, bullets, code, folded, joined, prose, table
 from fitwell.report.measures import evidence_title
@@ -338,7 +338,7 @@ def _recipe(recipe: Sequence[RemedySpec]) -> str:
 def _unjudged(diagnosis: Diagnosis) -> list[str]:
     if not diagnosis.unjudged:
         return []
-    sentences = [prose(told(text)) for text in diagnosis.unjudged]
+    sentences = [prose(unjudged_sentence(text)) for text in diagnosis.unjudged]
     return [_section(say("What could not be judged")), bullets(sentences)]
 
 

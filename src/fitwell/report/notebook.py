@@ -25,7 +25,7 @@ from fitwell.records import (
 )
 from fitwell.records.shown import html_of, markdown_of
 from fitwell.report.charts import Figure
-from fitwell.report.conditions import condition_title, severity_word
+from fitwell.report.conditions import condition_title, severity_word, unjudged_sentence
 from fitwell.report.export import figure_svg
 from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
 from fitwell.report.grids import in_order
@@ -95,7 +95,9 @@ def recipe_card(recipe: Sequence[RemedySpec]) -> str:
 
 
 def _diagnosis_card(diagnosis: Diagnosis) -> str:
-    unjudged = [say("Not judged: {sentence}", sentence=told(s)) for s in diagnosis.unjudged]
+    unjudged = [
+        say("Not judged: {sentence}", sentence=unjudged_sentence(s)) for s in diagnosis.unjudged
+    ]
     more = len(unjudged) - UNJUDGED
     if more > 0:
         rest = say("and {number} more, see .unjudged", number=more)
