@@ -58,6 +58,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "cure that helped nothing": lambda: cure_page(made.not_helped()),
     "cure of runs that diverge": lambda: cure_page(made.diverged()),
     "cure of hostile names": lambda: cure_page(made.hostile()),
+    "cure in Korean": lambda: cure_page(made.not_helped(), lang="ko"),
     "watch": lambda: watched_page(made.program("maker", *made.HOSTILE[:3])),
     "learn": lambda: claims_page(made.claims("Dropout helps", *made.HOSTILE[:2]), ABOUT),
     "cure of 200 runs and 300 layers": lambda: cure_page(made.cured(arms=25, layers=300)),
