@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -36,7 +37,7 @@ from fitwell.cli.progress import progress_of
 from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
-from fitwell.records import study_to_dict
+from fitwell.records import Origin, study_to_dict
 
 DEFAULT_BUDGET = "2min"
 
@@ -181,10 +182,10 @@ def cure(
         show(files_written(str(found.out)))
 
 
-def _spelled(verb: str, task: str, **options: object) -> str:
+def _spelled(verb: str, *arguments: str, **options: object) -> str:
     """Return a command as a shell takes it; options that are None are left out."""
     given = [w for k, v in options.items() if v is not None for w in (f"--{k}", str(v))]
-    return shlex.join(["fitwell", verb, task, *given])
+    return shlex.join(["fitwell", verb, *arguments, *given])
 
 
 @app.command()
@@ -215,7 +216,9 @@ def check(
     is_markdown(report or "")
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import check as watch_once
+    from fitwell.studies.versions import versions
 
+    again = _spelled("check", task, target=target, kind=kind, group=group, time=time)
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
     if quiet:
@@ -225,7 +228,13 @@ def check(
     write_json(json, diagnosis.to_dict())
     if report is not None:
         text = diagnosis_report(
-            diagnosis, trace, about.name, report, notes=about.notes, anatomy=about.anatomy
+            diagnosis,
+            trace,
+            about.name,
+            report,
+            notes=about.notes,
+            anatomy=about.anatomy,
+            origin=Origin(again, versions(), about.fingerprint),
         )
         write_text(report, text)
     if figures is not None:
@@ -275,6 +284,7 @@ def compare(
     arms = arms_in(recipe)
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import compare as run_arms
+    from fitwell.studies.versions import versions
 
     with (
         progress_of(quiet=quiet) as progress,
@@ -283,13 +293,16 @@ def compare(
         found = run_arms(
             loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
         )
+    asked = {"seeds": seeds, "target": target, "kind": kind, "group": group, "time": time}
+    again = _spelled("compare", task, *(w for arm in recipe for w in ("-r", arm)), **asked)
+    origin = Origin(again + " --tune-rate" * tune_rate, versions())
     if quiet:
         result(headline_line(study_headline(found.record.task, found.record.arms)))
     else:
         show(study_story(found.record))
     write_json(json, study_to_dict(found.record))
     if report is not None:
-        write_text(report, report_of(found.record, report))
+        write_text(report, report_of(replace(found.record, origin=origin), report))
     if figures is not None:
         write_figures(figures, study_figures(found.record))
 

@@ -10,7 +10,7 @@ from typing import Any, final
 from fitwell import prescribe
 from fitwell.cure.more_data import Outlook, keep_room, outlook
 from fitwell.cure.networks import WEIGHTS, averaged, network
-from fitwell.cure.outputs import best_of, recipe_sentence, versions, write_outputs
+from fitwell.cure.outputs import best_of, recipe_sentence, write_outputs
 from fitwell.cure.result import Cure
 from fitwell.cure.weights import weights_of
 from fitwell.errors import BadInput, BudgetTooSmall, Interrupted, needs
@@ -26,6 +26,7 @@ from fitwell.studies.search import SEARCH_SEEDS, Found, names_remedies, search
 from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
 from fitwell.studies.training import conflicts_of_recipe, without_test
+from fitwell.studies.versions import versions
 from fitwell.tasks import Task
 
 CURED = "cured"

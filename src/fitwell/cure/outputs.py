@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import shutil
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import nn
@@ -79,17 +77,6 @@ def best_of(runs: Sequence[RunRecord], *, higher_is_better: bool) -> RunRecord:
     """Return the run with the best score on validation; test scores choose nothing."""
     sign = 1.0 if higher_is_better else -1.0
     return max(runs, key=lambda run: (sign * run.validation.metric, -run.validation.loss))
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that results depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("fitwell", "torch", "numpy", "scikit-learn", "scipy", "optuna", "kornia"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def recipe_sentence(recipe: Sequence[RemedySpec], rate: float) -> str:

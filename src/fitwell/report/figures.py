@@ -85,7 +85,8 @@ def watched_figures(program: WatchedProgram) -> Figures:
 
 def cure_drawings(record: CureRecord) -> Drawings:
     """Return the figures of a cure with the network."""
-    network = network_figure(record.task.anatomy, record.diagnosis)
+    changes = record.proof.arms[-1].changes if record.proof is not None else ()
+    network = network_figure(record.task.anatomy, record.diagnosis, changes)
     return {"network": network, **cure_figures(record)}
 
 

@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fitwell.errors import BadInput
-from fitwell.records import Anatomy, CureRecord, Diagnosis, StudyRecord, Trace, WatchedProgram
-from fitwell.report.html import cure_page, diagnosis_page, study_page, watched_page
+from fitwell.records import (
+    Anatomy,
+    CureRecord,
+    Diagnosis,
+    Origin,
+    StudyRecord,
+    Trace,
+    WatchedProgram,
+)
+from fitwell.report.html import NO_ORIGIN, cure_page, diagnosis_page, study_page, watched_page
 from fitwell.report.markdown import (
     cure_markdown,
     diagnosis_markdown,
@@ -61,6 +69,7 @@ def diagnosis_report(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
+    origin: Origin = NO_ORIGIN,
     lang: str = "en",
 ) -> str:
     """Return the report of one run under watch, as :func:`report_of` does.
@@ -72,8 +81,11 @@ def diagnosis_report(
         path: Where the report will be.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which a page draws if given.
+        origin: What makes it again, which a page tells.
         lang: Language to write it in.
     """
     if is_markdown(path):
         return diagnosis_markdown(diagnosis, title, notes=notes, lang=lang)
-    return diagnosis_page(diagnosis, trace, title, notes=notes, anatomy=anatomy, lang=lang)
+    return diagnosis_page(
+        diagnosis, trace, title, notes=notes, anatomy=anatomy, origin=origin, lang=lang
+    )

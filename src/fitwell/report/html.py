@@ -14,6 +14,7 @@ from fitwell.records import (
     ArmRecord,
     CureRecord,
     Diagnosis,
+    Origin,
     StudyRecord,
     TaskRecord,
     Trace,
@@ -43,7 +44,7 @@ from fitwell.report.numbers import (
     scores_on_test,
 )
 from fitwell.report.series import best_trials
-from fitwell.report.theme import colour_rules, look, template_text
+from fitwell.report.theme import DARK, LIGHT, colour_rules, colours, look, template_text
 from fitwell.report.wording import (
     averaged_sentence,
     cure_headline,
@@ -62,6 +63,8 @@ from fitwell.report.wording import (
 )
 from fitwell.words import say, say_many, speaking, spoken, told
 
+NO_ORIGIN = Origin()
+
 
 def cure_page(record: CureRecord, *, lang: str = "en") -> str:
     """Return the report of a cure as one HTML file.
@@ -78,12 +81,11 @@ def cure_page(record: CureRecord, *, lang: str = "en") -> str:
         return _cure_page(record)
 
 
-def study_page(record: StudyRecord, *, command: str = "", lang: str = "en") -> str:
+def study_page(record: StudyRecord, *, lang: str = "en") -> str:
     """Return a comparison as one HTML file.
 
     Args:
         record: What the study found.
-        command: The command that makes this again.
         lang: Language to write it in.
 
     Raises:
@@ -91,7 +93,7 @@ def study_page(record: StudyRecord, *, command: str = "", lang: str = "en") -> s
         MissingExtra: If altair or vl-convert is not installed.
     """
     with speaking(lang):
-        return _study_page(record, command)
+        return _study_page(record)
 
 
 def diagnosis_page(
@@ -101,8 +103,7 @@ def diagnosis_page(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
-    fingerprint: str = "",
-    command: str = "",
+    origin: Origin = NO_ORIGIN,
     lang: str = "en",
 ) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
@@ -113,8 +114,7 @@ def diagnosis_page(
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which is drawn if given.
-        fingerprint: Digest of the data.
-        command: The command that makes this again.
+        origin: What makes it again.
         lang: Language to write it in.
 
     Raises:
@@ -132,8 +132,8 @@ def diagnosis_page(
             **diagnosis_figures(trace, diagnosis),
             quiet=nothing_silent(trace),
             notes=notes,
-            command=command,
-            again=again_lines(fingerprint=fingerprint),
+            command=origin.command,
+            again=again_lines(versions=origin.versions, fingerprint=origin.fingerprint),
         )
 
 
@@ -202,7 +202,7 @@ def _cure_page(record: CureRecord) -> str:
     )
 
 
-def _study_page(record: StudyRecord, command: str) -> str:
+def _study_page(record: StudyRecord) -> str:
     task = record.task
     verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
     return page(
@@ -233,8 +233,10 @@ def _study_page(record: StudyRecord, command: str) -> str:
         network=network_figure(
             task.anatomy, Diagnosis(), [change for arm in record.arms for change in arm.changes]
         ),
-        command=command,
-        again=again_lines(seeds=record.seeds, fingerprint=task.fingerprint),
+        command=record.origin.command,
+        again=again_lines(
+            seeds=record.seeds, versions=record.origin.versions, fingerprint=task.fingerprint
+        ),
     )
 
 
@@ -266,6 +268,7 @@ def page(template: str, **content: Any) -> str:
         vega=_vega(),
         style=style,
         look=look(),
+        palettes={scheme: colours(scheme) for scheme in (LIGHT, DARK)},
         script=asset("figures.js"),
         **content,
     )
