@@ -16,8 +16,6 @@ model = nn.Sequential(*hidden, nn.Linear(64, 10))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
 loss_fn = nn.CrossEntropyLoss()
 
-print(fitwell.preflight(model, (x[:64], y[:64]), loss_fn))
-
 with fitwell.watch(model, optimizer, loss_fn) as watch:
     for _ in range(5):
         for rows in torch.randperm(1500).split(64):
@@ -28,3 +26,4 @@ with fitwell.watch(model, optimizer, loss_fn) as watch:
             watch.log(val_loss=loss_fn(model(x[1500:]), y[1500:]).item())
 
 print(watch.diagnosis())
+print(f"recorded {len(watch.trace):,} numbers; watching took {watch.cost:.1%} of the time")

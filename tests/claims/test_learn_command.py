@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fitwell.claims import Claim, running
+from fitwell.claims.keeping import Kept
 from fitwell.cli import main
 from fitwell.records import Measured
 
@@ -94,7 +96,9 @@ def test_an_interruption_says_what_is_kept(
     def measure(name: str) -> tuple[Measured, float]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "claims", lambda: (claim,))
+    second = replace(claim, number=11, name="second")
+    monkeypatch.setattr(running, "claims", lambda: (claim, second))
     monkeypatch.setattr(running, "measure", measure)
+    Kept(tmp_path / "measured").write(claim, claim.experiment(range(8)), 1.0)
     assert main(["learn", "--out", str(tmp_path)]) == 130
-    assert "0 of 1 claims are measured and kept in" in capsys.readouterr().err
+    assert "1 of 2 claims are measured and kept in" in capsys.readouterr().err

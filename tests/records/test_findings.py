@@ -107,7 +107,8 @@ def test_two_illnesses_of_one_condition_stay_two():
 
 def test_a_notebook_shows_an_illness_as_text_and_never_obeys_it():
     page = Diagnosis((finding(phrase="<b>"), finding("wrong_mode", cause=finding())))._repr_html_()
-    assert page.count("<li>") == 1
+    assert page.count("<tr") == 3
+    assert "<b>" not in page.replace("<b>Overfitting</b>", "")
     page = Diagnosis((finding(layers_of=("<script>",)),), ("a <i>",))._repr_html_()
     assert "<script>" not in page
     assert "<i>" not in page

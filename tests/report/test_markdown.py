@@ -57,7 +57,7 @@ def test_a_cure_is_told_from_the_verdict_to_the_command(
         in text
     )
     assert "| `BatchNorm` | normalises" in text
-    assert "Seeds of the proof: 1000 to 1007." in text
+    assert "- Seeds: 1000–1007." in text
     assert "torch 2.13.0" in text
     assert all(len(numbers) == 1 for numbers in columns(text))
 

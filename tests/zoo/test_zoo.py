@@ -31,27 +31,29 @@ QUICK = (
 )
 
 
-def check(name: str) -> None:
-    """Try every remedy on a network, report all failures together, and compare with the page."""
-    results = row(name, remedies())
+def check(name: str, tried: Sequence[Remedy]) -> None:
+    """Try remedies on a network, report all failures together, and compare with the page."""
+    results = row(name, tried)
     failed = [f"{r}: {o.said}\n{o.trace}" for r, o in results.items() if o.kind == "failed"]
     assert not failed, "\n\n".join(failed)
     text = PAGE.read_text("utf-8")
     if written_with(text) and not NETWORKS[name].optional:
-        assert {r: shown(o) for r, o in results.items()} == read(text)[name], (
+        said = read(text)[name]
+        assert {r: shown(o) for r, o in results.items()} == {r: said[r] for r in results}, (
             "docs/zoo.md is not up to date: python -m tests.zoo.page"
         )
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_every_remedy_serves_a_network_or_says_why(name):
-    check(name)
+    check(name, remedies())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in QUICK])
-def test_every_remedy_serves_the_other_networks_or_says_why(name):
-    check(name)
+@pytest.mark.parametrize(("place", "name"), [*enumerate(n for n in NETWORKS if n not in QUICK)])
+def test_every_second_remedy_serves_another_network_or_says_why(place, name):
+    """The page tries all; here the next network gets those that this one does not."""
+    check(name, remedies()[place % 2 :: 2])
 
 
 def test_the_page_has_every_network_and_every_remedy_and_no_failure():

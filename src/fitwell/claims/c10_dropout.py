@@ -1,44 +1,33 @@
 """Dropout closes the gap between training and validation."""
 
 from collections.abc import Sequence
-from functools import partial
-from statistics import fmean
 
 import torch
 
-from fitwell import Recipe
 from fitwell import remedies as r
 from fitwell.claims.claim import Claim, Smaller
-from fitwell.claims.tasks import DIGITS, digits_task
-from fitwell.claims.training import final_gap, trained
-from fitwell.records import Lines, Measured, Units
-from fitwell.tasks.models import mlp
+from fitwell.claims.courses import GAP, TEST, finals, gaps, loss_gap, tested
+from fitwell.claims.tasks import ADAMW, DIGITS, few_digits
+from fitwell.claims.training import compared
+from fitwell.recipe import Recipe
+from fitwell.records import Measured, Units
 from fitwell.words import say
 
-PLAIN, DROPOUT, GAP = say("plain"), say("dropout"), say("gap of the loss after the last epoch")
+PLAIN, DROPOUT = say("plain"), say("dropout")
 
 
 def experiment(seeds: Sequence[int]) -> Measured:
     """Train with and without dropout, and measure the gap."""
-    task = digits_task(partial(mlp, (64, 128, 128, 10)), shares=(0.1, 0.2, 0.7), epochs=60)
-    arms = {PLAIN: Recipe(), DROPOUT: Recipe(r.Dropout(0.5))}
-    runs = {arm: [one.run for one in trained(task, seeds, recipe)] for arm, recipe in arms.items()}
-    curves = tuple(
-        (
-            arm,
-            epoch + 1,
-            fmean(run.curves.validation_loss[epoch] - run.curves.train_loss[epoch] for run in of),
-        )
-        for arm, of in runs.items()
-        for epoch in range(task.epochs)
-    )
-    torch.manual_seed(0)
-    kept = tuple(tuple((torch.rand(12) >= 0.5).tolist()) for _ in range(3))
+    task = few_digits(128, 128, optimizer=ADAMW)
+    arms = compared(task, seeds, {PLAIN: Recipe(), DROPOUT: Recipe(r.Dropout(0.5))})
+    random = torch.Generator().manual_seed(0)
+    kept = [tuple((torch.rand(12, generator=random) >= 0.5).tolist()) for _ in range(2)]
+    there = (True,) * 10
     return Measured(
-        {GAP: {arm: tuple(map(final_gap, of)) for arm, of in runs.items()}},
+        {GAP: finals(arms, loss_gap), TEST: tested(arms)},
         (
-            Units(say("One step: every second hidden unit is dropped"), kept),
-            Lines(say("The gap, epoch by epoch"), say("epoch"), GAP, curves),
+            Units(say("One step: every second hidden unit is dropped"), (there, *kept, there)),
+            gaps(arms),
         ),
     )
 
@@ -55,7 +44,9 @@ CLAIM = Claim(
     explanation=say(
         "In every step each hidden unit is switched off with probability p, so that no unit can "
         "rely on another being there. What is learned is a crowd of thinned networks that share "
-        "their weights; in evaluation all units are there, and the scale was set right in training."
+        "their weights. In evaluation all units are there, and dividing by 1 - p in training has "
+        "set the scale right. It learns more slowly: here the gap closes, and the accuracy is no "
+        "higher after as many epochs. (Srivastava et al., 2014.)"
     ),
     torch="nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 10))",
     keras="""

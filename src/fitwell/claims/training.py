@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from fitwell.recipe import Recipe
 from fitwell.records import RunRecord
 from fitwell.studies.job import Job
 from fitwell.studies.stacked import fit_stacked, stackable, structure
 from fitwell.studies.training import Fitted, fit
-from fitwell.tasks import Task
+from fitwell.tasks import Split, Task
 
 
 def trained(
@@ -39,7 +43,7 @@ def trained(
 
 
 def compared(
-    task: Task, seeds: Sequence[int], arms: Mapping[str, Recipe]
+    task: Task, seeds: Sequence[int], arms: Mapping[Any, Recipe]
 ) -> dict[str, tuple[Fitted, ...]]:
     """Train every arm as :func:`trained` does; those that differ in doses alone go together.
 
@@ -63,9 +67,37 @@ def compared(
     return {arm: done[arm] for arm in arms}
 
 
-def final_gap(run: RunRecord) -> float:
-    """Return by how much the validation loss stood above the training loss after the last epoch."""
-    return run.curves.validation_loss[-1] - run.curves.train_loss[-1]
+def chosen(doses: Mapping[str, Sequence[Fitted]]) -> tuple[Fitted, ...]:
+    """Return of every seed the run of the dose that is best on the validation rows.
+
+    Args:
+        doses: Runs of each dose, in the order of the seeds; of equal metrics the lower loss wins.
+    """
+    of_seeds = zip(*doses.values(), strict=True)
+    return tuple(max(runs, key=lambda one: _standing(one.run)) for runs in of_seeds)
+
+
+def simplest(task: Task, doses: Mapping[str, Sequence[Fitted]]) -> tuple[Fitted, ...]:
+    """Return of every seed the run of the last dose whose validation loss is as good as the best.
+
+    As good is: within one standard error of its mean over the rows.
+
+    Args:
+        task: What was learned; its loss is the cross-entropy.
+        doses: Runs of each dose, the weakest first, in the order of the seeds.
+
+    References:
+        Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3.
+    """
+    found = []
+    for runs in zip(*doses.values(), strict=True):
+        losses = [_row_losses(one.model, task.data.validation) for one in runs]
+        best = min(losses, key=lambda loss: float(loss.mean()))
+        limit = float(best.mean() + best.std() / len(best) ** 0.5)
+        found.append(
+            [one for one, loss in zip(runs, losses, strict=True) if float(loss.mean()) <= limit][-1]
+        )
+    return tuple(found)
 
 
 def test_accuracies(fitted: Sequence[Fitted]) -> tuple[float, ...]:
@@ -73,23 +105,17 @@ def test_accuracies(fitted: Sequence[Fitted]) -> tuple[float, ...]:
     return tuple(one.run.test.metric for one in fitted if one.run.test is not None)
 
 
-def mean_curve(name: str, fitted: Sequence[Fitted], curve: str) -> list[tuple[str, float, float]]:
-    """Return rows for :class:`fitwell.records.Lines`: a curve of the runs, averaged epoch by epoch.
-
-    Args:
-        name: What the line is called.
-        fitted: The runs; one that ended early counts as far as it went.
-        curve: A field of :class:`fitwell.records.results.Curves`, as ``"validation_loss"``.
-    """
-    curves = [getattr(one.run.curves, curve) for one in fitted]
-    epochs = range(max(map(len, curves)))
-    return [
-        (name, epoch + 1, fmean(c[epoch] for c in curves if epoch < len(c))) for epoch in epochs
-    ]
-
-
 def _fitted(task: Task, jobs: Sequence[Job]) -> tuple[Fitted, ...]:
     """Do runs of one structure."""
     if stackable(task, jobs[0], "cpu") is None:
         return tuple(fit_stacked(task, jobs))
     return tuple(fit(task, job) for job in jobs)
+
+
+def _standing(run: RunRecord) -> tuple[float, float]:
+    return (run.validation.metric, -run.validation.loss)
+
+
+@torch.no_grad()
+def _row_losses(model: nn.Module, rows: Split) -> Tensor:
+    return cross_entropy(model(rows.x), rows.y, reduction="none")

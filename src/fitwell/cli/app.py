@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -21,7 +20,7 @@ from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
 from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
-from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.options import Figures, Json, Lang, Page, Quiet
 from fitwell.cli.output import (
     folder_for,
     result,
@@ -37,7 +36,8 @@ from fitwell.cli.progress import progress_of
 from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
-from fitwell.records import Origin, study_to_dict
+from fitwell.records import study_to_dict
+from fitwell.words import speaking
 
 DEFAULT_BUDGET = "2min"
 
@@ -140,6 +140,7 @@ def cure(
     time: Time = None,
     json: Json = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
@@ -157,7 +158,7 @@ def cure(
         budget = DEFAULT_BUDGET
     again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = find_cure(
@@ -171,21 +172,27 @@ def cure(
             progress=progress,
             executor=executor,
             blind=blind,
+            lang=lang,
         )
     write_json(json, found.record.to_dict())
-    if figures is not None:
-        write_figures(figures, cure_drawings(found.record))
-    if quiet:
-        result(headline_line(cure_headline(found.record)))
-    else:
-        show(cure_story(found.record))
-        show(files_written(str(found.out)))
+    with speaking(lang):
+        if figures is not None:
+            write_figures(figures, cure_drawings(found.record))
+        if quiet:
+            result(headline_line(cure_headline(found.record)))
+        else:
+            show(cure_story(found.record))
+            show(files_written(str(found.out)))
 
 
-def _spelled(verb: str, *arguments: str, **options: object) -> str:
-    """Return a command as a shell takes it; options that are None are left out."""
-    given = [w for k, v in options.items() if v is not None for w in (f"--{k}", str(v))]
-    return shlex.join(["fitwell", verb, *arguments, *given])
+def _spelled(verb: str, task: str, **options: object) -> str:
+    """Return a command as a shell takes it; options that are None are left out, lists repeated."""
+    words = []
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [f"--{name}", str(one)]
+    return shlex.join(["fitwell", verb, task, *words])
 
 
 @app.command()
@@ -202,6 +209,7 @@ def check(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Watch one training run and say what is wrong with it."""
@@ -216,29 +224,30 @@ def check(
     is_markdown(report or "")
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import check as watch_once
-    from fitwell.studies.versions import versions
 
-    again = _spelled("check", task, target=target, kind=kind, group=group, time=time)
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
-    if quiet:
-        result(headline_line(diagnosis_headline(diagnosis)))
-    else:
-        show(diagnosis_story(about, diagnosis, trace, network=network))
     write_json(json, diagnosis.to_dict())
-    if report is not None:
-        text = diagnosis_report(
-            diagnosis,
-            trace,
-            about.name,
-            report,
-            notes=about.notes,
-            anatomy=about.anatomy,
-            origin=Origin(again, versions(), about.fingerprint),
-        )
-        write_text(report, text)
-    if figures is not None:
-        write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(diagnosis_headline(diagnosis)))
+        else:
+            show(diagnosis_story(about, diagnosis, trace, network=network))
+        if report is not None:
+            text = diagnosis_report(
+                diagnosis,
+                trace,
+                about.name,
+                report,
+                notes=about.notes,
+                anatomy=about.anatomy,
+                command=_spelled("check", task, target=target, kind=kind, group=group, time=time),
+                fingerprint=about.fingerprint,
+                lang=lang,
+            )
+            write_text(report, text)
+        if figures is not None:
+            write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
     if fail_on.fails(diagnosis.worst()):
         raise typer.Exit(1)
 
@@ -269,12 +278,13 @@ def compare(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
     writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
     folder_for(figures)
-    from fitwell.report.figures import study_figures
+    from fitwell.report.figures import study_drawings
     from fitwell.report.formats import is_markdown, report_of
     from fitwell.report.terminal import study_story
     from fitwell.report.wording import headline_line, study_headline
@@ -284,27 +294,27 @@ def compare(
     arms = arms_in(recipe)
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import compare as run_arms
-    from fitwell.studies.versions import versions
 
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = run_arms(
             loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
         )
-    asked = {"seeds": seeds, "target": target, "kind": kind, "group": group, "time": time}
-    again = _spelled("compare", task, *(w for arm in recipe for w in ("-r", arm)), **asked)
-    origin = Origin(again + " --tune-rate" * tune_rate, versions())
-    if quiet:
-        result(headline_line(study_headline(found.record.task, found.record.arms)))
-    else:
-        show(study_story(found.record))
     write_json(json, study_to_dict(found.record))
-    if report is not None:
-        write_text(report, report_of(replace(found.record, origin=origin), report))
-    if figures is not None:
-        write_figures(figures, study_figures(found.record))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(study_headline(found.record.task, found.record.arms)))
+        else:
+            show(study_story(found.record))
+        if report is not None:
+            again = {"recipe": recipe, "seeds": seeds, "target": target, "kind": kind}
+            command = _spelled("compare", task, **again, group=group, time=time)
+            command += " --tune-rate" * tune_rate
+            write_text(report, report_of(found.record, report, command=command, lang=lang))
+        if figures is not None:
+            write_figures(figures, study_drawings(found.record))
 
 
 @app.command()
@@ -325,7 +335,8 @@ def tasks(json: Json = None, quiet: Quiet = False) -> None:
         for task in builtin().values()
     ]
     if quiet:
-        result("\n".join(str(task["name"]) for task in known))
+        for task in known:
+            result(str(task["name"]))
     else:
         show(tasks_table(known))
     write_json(json, {"schema": 1, "tasks": known})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import shutil
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import nn
@@ -18,10 +20,11 @@ from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.formats import report_of
 from fitwell.studies.folder import RESULT, Folder
 from fitwell.tasks import Task
+from fitwell.words import say
 
 
 def write_outputs(
-    folder: Folder, task: Task, record: CureRecord, *, device: str
+    folder: Folder, task: Task, record: CureRecord, *, device: str, lang: str
 ) -> tuple[nn.Module, Ensemble | None]:
     """Write everything that a cure leaves behind, and return the network that it kept.
 
@@ -52,7 +55,7 @@ def write_outputs(
     )
     folder.write("treated.py", source)
     for name in ("report.html", "report.md"):
-        folder.write(name, report_of(record, name))
+        folder.write(name, report_of(record, name, lang=lang))
     folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
     shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
     return model, together
@@ -79,7 +82,27 @@ def best_of(runs: Sequence[RunRecord], *, higher_is_better: bool) -> RunRecord:
     return max(runs, key=lambda run: (sign * run.validation.metric, -run.validation.loss))
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("fitwell", "torch", "numpy", "scikit-learn", "scipy", "optuna", "kornia"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def recipe_sentence(recipe: Sequence[RemedySpec], rate: float) -> str:
     """Say at which learning rate a recipe was trained, where that is not the task's own."""
-    what = "The untreated network" if not recipe else "The treated network"
-    return f"{what} was trained at {rate:g} times the task's learning rate, which suits it best."
+    if recipe:
+        return say(
+            "The treated network was trained at {times} times the task's learning rate, which "
+            "suits it best.",
+            times=f"{rate:g}",
+        )
+    return say(
+        "The untreated network was trained at {times} times the task's learning rate, which suits "
+        "it best.",
+        times=f"{rate:g}",
+    )

@@ -11,6 +11,8 @@ from torch import nn
 from fitwell.recipe import Recipe
 from fitwell.records import CureRecord, Diagnosis
 from fitwell.report.formats import report_of
+from fitwell.report.markdown import cure_markdown
+from fitwell.report.notebook import cure_card
 from fitwell.studies.study import Study
 
 
@@ -48,15 +50,25 @@ class Cure:
         """The proof, or None if nothing was worth one."""
         return Study(self.record.proof) if self.record.proof else None
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path, *, lang: str = "en") -> Path:
         """Write the report as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Args:
+            path: Where to write it.
+            lang: Language to write it in: ``"en"`` or ``"ko"``.
 
         Returns:
             The path.
 
         Raises:
-            BadInput: If the path ends in anything else.
+            BadInput: If the path ends in anything else, or the language is not known.
         """
         target = Path(path)
-        target.write_text(report_of(self.record, target), encoding="utf-8")
+        target.write_text(report_of(self.record, target, lang=lang), encoding="utf-8")
         return target
+
+    def _repr_html_(self) -> str:
+        return cure_card(self.record, str(self.out))
+
+    def _repr_markdown_(self) -> str:
+        return cure_markdown(self.record)

@@ -29,6 +29,7 @@ from fitwell.recipe.treated import Treated
 from fitwell.recipe.treating import treat
 from fitwell.records import Anatomy, RemedySpec
 from fitwell.remedies import from_spec
+from fitwell.report.notebook import recipe_card
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -81,6 +82,9 @@ class Recipe:
 
     def __str__(self) -> str:
         return to_text(self.remedies)
+
+    def _repr_html_(self) -> str:
+        return recipe_card(self.specs)
 
     @property
     def specs(self) -> tuple[RemedySpec, ...]:

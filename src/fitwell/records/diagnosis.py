@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, TypeAlias, final
 
 from fitwell.records.findings import SEVERITIES, Finding, Severity
+from fitwell.records.shown import html_of, markdown_of
 from fitwell.words import enumerated, say, told
 
 Chain: TypeAlias = tuple[Finding, ...]
@@ -119,16 +119,10 @@ class Diagnosis:
         return say("no finding") if NO_STEP in self.unjudged else say("healthy: no finding")
 
     def _repr_html_(self) -> str:
-        """Show one list item an illness in a notebook."""
-        items = []
-        for chain in self.chains():
-            head, *lines = _block(chain)
-            rest = "".join(f"<br>{escape(line.strip())}" for line in lines)
-            items.append(f"<li><b>{escape(head)}</b>{rest}</li>")
-        body = f"<ul>{''.join(items)}</ul>" if items else f"<p>{escape(self._nothing)}</p>"
-        muted = [say("muted: {conditions}", conditions=name) for name in self.muted]
-        notes = [*muted, *map(told, self.unjudged)]
-        return body + "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
+        return html_of(self)
+
+    def _repr_markdown_(self) -> str:
+        return markdown_of(self)
 
 
 def worst_of(findings: Iterable[Finding]) -> Severity:

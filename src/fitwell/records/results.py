@@ -185,23 +185,12 @@ class TaskRecord:
 
 @final
 @dataclass(frozen=True)
-class Origin:
-    """What makes a result again: the command, the versions that matter, a digest of the data."""
-
-    command: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    fingerprint: str = ""
-
-
-@final
-@dataclass(frozen=True)
 class StudyRecord:
-    """Arms on one task, always with the untreated one first; ``origin`` makes it again."""
+    """Arms on one task, always with the untreated one first."""
 
     task: TaskRecord
     arms: tuple[ArmRecord, ...]
     seeds: tuple[int, ...]
-    origin: Origin = Origin()
 
     def arm(self, name: str) -> ArmRecord:
         """Return the arm of that name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from fitwell.errors import BadInput, require
+from fitwell.records.shown import html_of
 
 SCHEMA = 1
 """Version of what :meth:`Trace.save` writes."""
@@ -321,6 +322,9 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"schema": 1, "facts": {...}, "columns": {...}}``, one list a column."""

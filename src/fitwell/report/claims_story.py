@@ -87,5 +87,12 @@ def claims_markdown(records: Sequence[ClaimRecord], about: About) -> str:
         time=duration(sum(record.seconds for record in records)),
         versions=", ".join(f"{name} {value}" for name, value in about.versions.items()),
     )
+    opening = say(
+        "Every claim is an experiment on real data, several seeds an arm, judged by the 95 % "
+        "interval of the paired difference: the whole interval must lie where the claim expects "
+        "it. A claim that is not supported is a finding, not a failure. `fitwell learn NAME` runs "
+        "one, `fitwell learn` all of them, with a page of figures, formulas and code."
+    )
     title = say("The claims as experiments")
-    return "\n".join([f"# {title}", "", tally_sentence(records), "", *lines, "", closing, ""])
+    parts = (f"# {title}", opening, tally_sentence(records), "\n".join(lines), closing)
+    return "\n\n".join(parts) + "\n"

@@ -45,27 +45,22 @@ def figure_files(figures: Mapping[str, Figure | NetworkFigure | None]) -> dict[s
     return files
 
 
-def figure_svg(figure: Figure | NetworkFigure) -> str:
+def figure_svg(figure: Figure | NetworkFigure, *, caption: bool = True) -> str:
     """Return a figure as one SVG on a white ground, all its panels with title and caption.
+
+    Args:
+        figure: The figure.
+        caption: Whether it is said how to read it; of a network nothing is said.
 
     Raises:
         MissingExtra: If altair or vl-convert is not installed.
     """
     if isinstance(figure, NetworkFigure):
         return _network_svg(figure)
-    return _drawn(spec_of(figure))
+    return _drawn(spec_of(figure, caption=caption))
 
 
-def panel_svg(panel: Panel, width: int = WIDTH) -> str:
-    """Return one panel as an SVG on a white ground, without title and caption.
-
-    Raises:
-        MissingExtra: If altair or vl-convert is not installed.
-    """
-    return _drawn(_wide(_own_data(panel.spec), width))
-
-
-def spec_of(figure: Figure) -> Spec:
+def spec_of(figure: Figure, *, caption: bool = True) -> Spec:
     """Return a figure with all its panels as one Vega-Lite specification of a fixed size."""
     several = len(figure.panels) > 1
     width = SEVERAL if several else WIDTH
@@ -75,7 +70,7 @@ def spec_of(figure: Figure) -> Spec:
         "description": figure.alternative,
         "title": {
             "text": figure.title,
-            "subtitle": _lines(figure.caption, across),
+            "subtitle": _lines(figure.caption, across) if caption else [],
             "anchor": "start",
             "fontSize": 16,
             "subtitleFontSize": 12,

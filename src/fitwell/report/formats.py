@@ -6,16 +6,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fitwell.errors import BadInput
-from fitwell.records import (
-    Anatomy,
-    CureRecord,
-    Diagnosis,
-    Origin,
-    StudyRecord,
-    Trace,
-    WatchedProgram,
-)
-from fitwell.report.html import NO_ORIGIN, cure_page, diagnosis_page, study_page, watched_page
+from fitwell.records import Anatomy, CureRecord, Diagnosis, StudyRecord, Trace, WatchedProgram
+from fitwell.report.html import cure_page, diagnosis_page, study_page, watched_page
 from fitwell.report.markdown import (
     cure_markdown,
     diagnosis_markdown,
@@ -41,12 +33,13 @@ def is_markdown(path: str | Path) -> bool:
     return suffix in MARKDOWN
 
 
-def report_of(record: Told, path: str | Path, *, lang: str = "en") -> str:
+def report_of(record: Told, path: str | Path, *, command: str = "", lang: str = "en") -> str:
     """Return the content of a report in the form that the name of its file asks for.
 
     Args:
         record: What is told.
         path: Where the report will be.
+        command: What makes a comparison again; a cure knows its own.
         lang: Language to write it in.
 
     Raises:
@@ -57,7 +50,8 @@ def report_of(record: Told, path: str | Path, *, lang: str = "en") -> str:
     if isinstance(record, CureRecord):
         return cure_markdown(record, lang=lang) if written else cure_page(record, lang=lang)
     if isinstance(record, StudyRecord):
-        return study_markdown(record, lang=lang) if written else study_page(record, lang=lang)
+        make = study_markdown if written else study_page
+        return make(record, command=command, lang=lang)
     return watched_markdown(record, lang=lang) if written else watched_page(record, lang=lang)
 
 
@@ -69,7 +63,8 @@ def diagnosis_report(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
-    origin: Origin = NO_ORIGIN,
+    command: str = "",
+    fingerprint: str = "",
     lang: str = "en",
 ) -> str:
     """Return the report of one run under watch, as :func:`report_of` does.
@@ -81,11 +76,21 @@ def diagnosis_report(
         path: Where the report will be.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which a page draws if given.
-        origin: What makes it again, which a page tells.
+        command: What makes it again.
+        fingerprint: Digest of the data.
         lang: Language to write it in.
     """
     if is_markdown(path):
-        return diagnosis_markdown(diagnosis, title, notes=notes, lang=lang)
+        return diagnosis_markdown(
+            diagnosis, title, notes=notes, command=command, fingerprint=fingerprint, lang=lang
+        )
     return diagnosis_page(
-        diagnosis, trace, title, notes=notes, anatomy=anatomy, origin=origin, lang=lang
+        diagnosis,
+        trace,
+        title,
+        notes=notes,
+        anatomy=anatomy,
+        command=command,
+        fingerprint=fingerprint,
+        lang=lang,
     )

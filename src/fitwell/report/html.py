@@ -14,7 +14,6 @@ from fitwell.records import (
     ArmRecord,
     CureRecord,
     Diagnosis,
-    Origin,
     StudyRecord,
     TaskRecord,
     Trace,
@@ -23,7 +22,7 @@ from fitwell.records import (
     some_of,
     worst_of,
 )
-from fitwell.report.afterword import CURE_FILES, again_lines, unhelpful_lines
+from fitwell.report.afterword import CURE_FILES, again_lines, installed, unhelpful_lines
 from fitwell.report.charts import Data, nothing_silent
 from fitwell.report.conditions import (
     condition_sentence,
@@ -32,8 +31,12 @@ from fitwell.report.conditions import (
     unjudged_sentence,
 )
 from fitwell.report.evidence import evidence_lines
-from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
-from fitwell.report.network_svg import network_figure
+from fitwell.report.figures import (
+    cure_drawings,
+    diagnosis_drawings,
+    diagnosis_figures,
+    study_drawings,
+)
 from fitwell.report.numbers import (
     change,
     duration,
@@ -63,8 +66,6 @@ from fitwell.report.wording import (
 )
 from fitwell.words import say, say_many, speaking, spoken, told
 
-NO_ORIGIN = Origin()
-
 
 def cure_page(record: CureRecord, *, lang: str = "en") -> str:
     """Return the report of a cure as one HTML file.
@@ -81,11 +82,12 @@ def cure_page(record: CureRecord, *, lang: str = "en") -> str:
         return _cure_page(record)
 
 
-def study_page(record: StudyRecord, *, lang: str = "en") -> str:
+def study_page(record: StudyRecord, *, command: str = "", lang: str = "en") -> str:
     """Return a comparison as one HTML file.
 
     Args:
         record: What the study found.
+        command: The command that makes this again.
         lang: Language to write it in.
 
     Raises:
@@ -93,7 +95,7 @@ def study_page(record: StudyRecord, *, lang: str = "en") -> str:
         MissingExtra: If altair or vl-convert is not installed.
     """
     with speaking(lang):
-        return _study_page(record)
+        return _study_page(record, command)
 
 
 def diagnosis_page(
@@ -103,7 +105,8 @@ def diagnosis_page(
     *,
     notes: tuple[str, ...] = (),
     anatomy: Anatomy | None = None,
-    origin: Origin = NO_ORIGIN,
+    fingerprint: str = "",
+    command: str = "",
     lang: str = "en",
 ) -> str:
     """Return a diagnosis as one HTML file, with the gradients that it was judged on.
@@ -114,7 +117,8 @@ def diagnosis_page(
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
         anatomy: The network, which is drawn if given.
-        origin: What makes it again.
+        fingerprint: Digest of the data.
+        command: The command that makes this again.
         lang: Language to write it in.
 
     Raises:
@@ -128,12 +132,11 @@ def diagnosis_page(
             title=title,
             diagnosis=diagnosis,
             headline=diagnosis_headline(diagnosis),
-            network=network_figure(anatomy, diagnosis),
-            **diagnosis_figures(trace, diagnosis),
+            **diagnosis_drawings(diagnosis, trace, anatomy),
             quiet=nothing_silent(trace),
             notes=notes,
-            command=origin.command,
-            again=again_lines(versions=origin.versions, fingerprint=origin.fingerprint),
+            command=command,
+            again=again_lines(versions=installed(), fingerprint=fingerprint),
         )
 
 
@@ -178,8 +181,7 @@ def _cure_page(record: CureRecord) -> str:
         task=task,
         headline=cure_headline(record),
         facts=_facts(record),
-        network=network_figure(task.anatomy, record.diagnosis, arms[-1].changes if arms else ()),
-        **cure_figures(record),
+        **cure_drawings(record),
         quiet=nothing_silent(record.trace),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
         effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
@@ -202,7 +204,7 @@ def _cure_page(record: CureRecord) -> str:
     )
 
 
-def _study_page(record: StudyRecord) -> str:
+def _study_page(record: StudyRecord, command: str) -> str:
     task = record.task
     verdicts = [arm.verdict for arm in record.arms if arm.verdict is not None]
     return page(
@@ -218,7 +220,7 @@ def _study_page(record: StudyRecord) -> str:
         ],
         sentences=[study_sentence(verdict, task) for verdict in verdicts],
         evidence=evidence_lines(task, record.arms),
-        **study_figures(record),
+        **study_drawings(record),
         arms=Data(
             (
                 say("arm"),
@@ -230,13 +232,8 @@ def _study_page(record: StudyRecord) -> str:
             tuple(_arm_row(arm, task) for arm in record.arms),
         ),
         about=_about(task),
-        network=network_figure(
-            task.anatomy, Diagnosis(), [change for arm in record.arms for change in arm.changes]
-        ),
-        command=record.origin.command,
-        again=again_lines(
-            seeds=record.seeds, versions=record.origin.versions, fingerprint=task.fingerprint
-        ),
+        command=command,
+        again=again_lines(seeds=record.seeds, versions=installed(), fingerprint=task.fingerprint),
     )
 
 

@@ -21,7 +21,8 @@ from fitwell.records import (
     chain_text,
     worst_of,
 )
-from fitwell.report.conditions import condition_title, severity_word, unexplained
+from fitwell.report.afterword import again_lines, unhelpful_lines
+from fitwell.report.conditions import condition_title, severity_word, unexplained, unjudged_sentence
 from fitwell.report.evidence import evidence_lines
 from fitwell.report.github import block, bullets, code, folded, joined, prose, table
 from fitwell.report.measures import evidence_title
@@ -61,10 +62,16 @@ def cure_markdown(record: CureRecord, *, lang: str = "en") -> str:
         return joined(_cure_parts(record))
 
 
-def study_markdown(record: StudyRecord, *, lang: str = "en") -> str:
-    """Return the report of a comparison, as :func:`cure_markdown` does."""
+def study_markdown(record: StudyRecord, *, command: str = "", lang: str = "en") -> str:
+    """Return the report of a comparison, as :func:`cure_markdown` does.
+
+    Args:
+        record: What the study found.
+        command: What makes it again.
+        lang: Language to write it in.
+    """
     with speaking(lang):
-        return joined(_study_parts(record))
+        return joined(_study_parts(record, command))
 
 
 def watched_markdown(program: WatchedProgram, *, lang: str = "en") -> str:
@@ -86,12 +93,13 @@ def _cure_parts(record: CureRecord) -> list[str]:
         *_outlook(record),
         *_unhelpful(record),
         *_unjudged(record.diagnosis),
-        *_again(record),
+        *_cure_again(record),
     ]
 
 
-def _study_parts(record: StudyRecord) -> list[str]:
+def _study_parts(record: StudyRecord, command: str) -> list[str]:
     task = record.task
+    lines = again_lines(seeds=record.seeds, fingerprint=task.fingerprint)
     recipes = [
         f"{prose(arm_title(arm.name))}: {_recipe(arm.recipe)}"
         for arm in record.arms
@@ -101,14 +109,18 @@ def _study_parts(record: StudyRecord) -> list[str]:
         *_head(task.name, study_headline(task, record.arms)),
         *_arms_parts(record),
         bullets(recipes),
-        _section(say("The task")),
-        _task_line(task),
-        bullets(prose(told(note)) for note in task.notes),
+        *_again(command, (_task_line(task), *lines, *map(told, task.notes))),
     ]
 
 
 def diagnosis_markdown(
-    diagnosis: Diagnosis, title: str, *, notes: Iterable[str] = (), lang: str = "en"
+    diagnosis: Diagnosis,
+    title: str,
+    *,
+    notes: Iterable[str] = (),
+    command: str = "",
+    fingerprint: str = "",
+    lang: str = "en",
 ) -> str:
     """Return the report of one run under watch.
 
@@ -116,6 +128,8 @@ def diagnosis_markdown(
         diagnosis: What was found.
         title: Name of the task or run.
         notes: What was done to the data before, as sentences.
+        command: What makes it again.
+        fingerprint: Digest of the data.
         lang: Language to write it in.
     """
     with speaking(lang):
@@ -124,7 +138,7 @@ def diagnosis_markdown(
             _section(say("Findings")),
             *findings_parts(diagnosis),
             *_unjudged(diagnosis),
-            bullets(prose(told(note)) for note in notes),
+            *_again(command, (*again_lines(fingerprint=fingerprint), *map(told, notes))),
         ]
         return joined(parts)
 
@@ -282,9 +296,10 @@ def _unhelpful(record: CureRecord) -> list[str]:
     doubtful = [
         one for one in record.contributions if one.remedy in record.recipe and one.effect.low <= 0
     ]
+    vain = unhelpful_lines(record)
     if not trials and not doubtful:
         return []
-    parts = [_section(say("What did not help"))]
+    parts = [_section(say("What did not help")), bullets(prose(line) for line in vain)]
     if doubtful:
         named = ", ".join(code(remedy_label(one.remedy)) for one in doubtful)
         said = say("Dispensable as far as was seen, as the interval touches zero:")
@@ -323,40 +338,39 @@ def _recipe(recipe: Sequence[RemedySpec]) -> str:
 def _unjudged(diagnosis: Diagnosis) -> list[str]:
     if not diagnosis.unjudged:
         return []
-    sentences = [prose(told(text)) for text in diagnosis.unjudged]
+    sentences = [prose(unjudged_sentence(text)) for text in diagnosis.unjudged]
     return [_section(say("What could not be judged")), bullets(sentences)]
 
 
-def _again(record: CureRecord) -> list[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
-    notes = (*record.task.notes, *record.notes)
-    proof = record.proof
-    facts = [
-        say(
-            "{runs} in {time}.",
-            runs=say_many("{number} training run", "{number} training runs", record.runs),
-            time=duration(record.seconds),
-        )
-    ]
-    if proof is not None:
-        facts.append(say("Seeds of the proof: {seeds}.", seeds=_span(proof.seeds)))
+def _cure_again(record: CureRecord) -> list[str]:
+    proof, notes = record.proof, (*record.task.notes, *record.notes)
+    took = say_many(
+        "{number} training run in {time}.",
+        "{number} training runs in {time}.",
+        record.runs,
+        time=duration(record.seconds),
+    )
+    lines = again_lines(
+        seeds=proof.seeds if proof is not None else [run.seed for run in record.baseline],
+        versions=record.versions,
+        fingerprint=record.task.fingerprint,
+    )
+    told_notes = map(told, notes)
+    return _again(record.command, (_task_line(record.task), took, *lines, *told_notes))
+
+
+def _again(command: str, lines: Iterable[str]) -> list[str]:
+    """Return the command that makes a report again, and what else it rests on."""
+    items = [prose(line) for line in lines if line]
+    if not command and not items:
+        return []
     return [
         _section(say("How to reproduce")),
-        block(record.command, "sh") if record.command else "",
-        _task_line(record.task),
-        bullets(prose(told(line)) for line in (*facts, *notes)),
-        prose(versions),
+        block(command, "sh") if command else "",
+        bullets(items),
     ]
 
 
 def _task_line(task: TaskRecord) -> str:
-    parts = [prose(told(task.description)), f"{prose(rows_text(task))}; {prose(task.network)}."]
-    if task.fingerprint:
-        parts.append(f"{prose(say('Data:'))} {code(task.fingerprint)}")
-    return " ".join(part for part in parts if part)
-
-
-def _span(seeds: Sequence[int]) -> str:
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        return say("{first} to {last}", first=seeds[0], last=seeds[-1])
-    return ", ".join(map(str, seeds))
+    about = say("{rows}; {network}.", rows=rows_text(task), network=task.network)
+    return f"{told(task.description)} {about}".strip()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from fitwell.records import (
+    NO_STEP,
     ArmRecord,
     Averaged,
     CureRecord,
@@ -325,6 +326,8 @@ def curve_sentences(curve: LearningCurve) -> tuple[str, str, str]:
 
 def diagnosis_headline(diagnosis: Diagnosis) -> Headline:
     """Return how many illnesses there are, and the root cause of each."""
+    if diagnosis.healthy and NO_STEP in diagnosis.unjudged:
+        return Headline(say("no finding"), say("No step of the run was seen."), "neutral")
     if diagnosis.healthy:
         return Headline(say("healthy"), say("Nothing was found that needs treatment."), "good")
     chains = diagnosis.chains()

@@ -209,7 +209,7 @@ def _name_axis(alt: Any, names: Sequence[str]) -> Any:
 def _names(alt: Any, names: Sequence[str]) -> list[Any]:
     rows = alt.Chart(alt.Data(values=[{"name": name} for name in names]))
     return [
-        rows.mark_text(style=style, dy=-17, limit=320).encode(
+        rows.mark_text(style=style, dy=-17, limit={"expr": "width"}).encode(
             y=_name_axis(alt, names), x=alt.value(1), text="name:N"
         )
         for style in ("halo", "name")

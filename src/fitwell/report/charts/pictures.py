@@ -193,7 +193,9 @@ def _lines(picture: Lines, names: Sequence[str]) -> Spec:
         scale=_scale(alt, log=picture.log_y),
         axis=alt.Axis(**ticks(up, log=picture.log_y)),
     )
-    legend = None if len(names) == 1 else alt.Legend(columns=3 if len(names) > 3 else 0)
+    legend = (
+        None if len(names) == 1 else alt.Legend(columns=3 if len(names) > 3 else 0, labelLimit=300)
+    )
     domain = alt.Scale(domain=list(names))
     colour = alt.Color("curve:N", title=None, sort=None, scale=domain, legend=legend)
     dash = alt.StrokeDash("curve:N", title=None, sort=None, scale=domain, legend=legend)
@@ -280,7 +282,9 @@ def _histogram(
             axis=alt.Axis(grid=False, **ticks(edges)),
         ),
         x2="high:Q",
-        y=alt.Y("count:Q", title=say("count"), axis=alt.Axis(tickCount=4, format=",")),
+        y=alt.Y(
+            "count:Q", title=say("count"), axis=alt.Axis(tickCount=4, tickMinStep=1, format=",d")
+        ),
         tooltip=tips(alt, "low", "high", "count"),
     )
     there = {row["state"] for row in rows}
@@ -369,7 +373,7 @@ def _shade(value: float, low: float, high: float, *, log: bool) -> str:
         return "lost"
     ends = (math.log(low), math.log(high), math.log(value)) if log else (low, high, value)
     span = ends[1] - ends[0]
-    return "bright" if span and (ends[2] - ends[0]) / span > 0.62 else "dark"
+    return "bright" if span and (ends[2] - ends[0]) / span > 0.46 else "dark"
 
 
 def _edges(values: Sequence[float]) -> list[float]:

@@ -14,30 +14,44 @@
 
   const fitted = { background: null, autosize: { type: "fit-x", contains: "padding" } };
 
-  let drawn = [];
+  let drawn = [], round = 0;
   const draw = async () => {
+    const mine = ++round;
     drawn.forEach((result) => result.finalize());
     drawn = [];
-    const config = { ...painted(LOOK), ...fitted };
+    const look = { ...painted(LOOK), ...fitted };
     let shown = performance.now();
     for (const chart of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
+      const gradientLength = Math.min(200, chart.clientWidth / 2);
+      const config = { ...look, legend: { ...look.legend, gradientLength } };
       drawn.push(await vegaEmbed(chart, spec, { config, actions: false, renderer: "svg" }));
       if (performance.now() - shown > 80) {  // lets the browser show what is drawn, and scroll
         await new Promise((next) => setTimeout(next));
         shown = performance.now();
+        if (mine !== round) return;
       }
     }
   };
 
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
+  const read = (table) => {
+    const lines = [[]];
+    for (const [, inner, plain, end] of table.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)/gy)) {
+      lines.at(-1).push(inner?.replaceAll('""', '"') ?? plain);
+      if (end === "\n") lines.push([]);
+    }
+    const [names, ...rows] = lines.slice(0, -1);
+    return rows.map((row) => Object.fromEntries(names.map((name, place) => [name, row[place]])));
+  };
+
   // The panels of a figure as one table: they may have other columns, so each row names its panel.
   const tableOf = (figure) => {
     const charts = [...figure.querySelectorAll(".chart[data-spec]")];
     const panels = charts.map((chart) => {
       const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
-      const rows = vega.read(spec.datasets.drawn, { type: "csv" });
+      const rows = read(spec.datasets.drawn);
       return charts.length < 2
         ? rows
         : rows.map((row) => ({ panel: chart.getAttribute("aria-label"), ...row }));
@@ -86,6 +100,8 @@
     if (dark.matches) draw();
   });
 
-  dark.addEventListener("change", draw);
+  for (const change of ["(prefers-color-scheme: dark)", "(max-width: 34rem)"]) {
+    window.matchMedia(change).addEventListener("change", draw);
+  }
   draw();
 })();
