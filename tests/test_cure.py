@@ -55,7 +55,7 @@ def deep_task(layers: int = 8, epochs: int = 10) -> Task:
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "executor_for", lambda *args, **options: InProcess())
-    monkeypatch.setattr(outputs, "cure_page", lambda record: "a page")
+    monkeypatch.setattr(outputs, "report_of", lambda record, name, **told: "a page")
 
 
 @pytest.fixture(scope="module")

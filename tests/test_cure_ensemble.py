@@ -56,7 +56,7 @@ def cured(tmp_path_factory):
     out = tmp_path_factory.mktemp("cure") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "executor_for", lambda *args, **options: InProcess())
-        patch.setattr(outputs, "cure_page", lambda record: "a page")
+        patch.setattr(outputs, "report_of", lambda record, name, **told: "a page")
         return cure(easy_task(), runs=4, seeds=SEEDS, out=out)
 
 

@@ -53,7 +53,7 @@ def overfitting_task(count: int = 140) -> Task:
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "executor_for", lambda *args, **options: InProcess())
-    monkeypatch.setattr(outputs, "cure_page", lambda record: "a page")
+    monkeypatch.setattr(outputs, "report_of", lambda record, name, **told: "a page")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def cured(tmp_path_factory):
     out = tmp_path_factory.mktemp("cure") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "executor_for", lambda *args, **options: InProcess())
-        patch.setattr(outputs, "cure_page", lambda record: "a page")
+        patch.setattr(outputs, "report_of", lambda record, name, **told: "a page")
         return cure(overfitting_task(), runs=RUNS, seeds=SEEDS, out=out)
 
 

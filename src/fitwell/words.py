@@ -103,6 +103,17 @@ def told(text: str) -> str:
     return _said(text.template, text.values, None if number is None else _whole(number))
 
 
+def known_language(language: str) -> str:
+    """Return a language that there is a catalogue for.
+
+    Raises:
+        BadInput: If there is none.
+    """
+    if language not in LANGUAGES:
+        raise BadInput(f"A language is one of {', '.join(LANGUAGES)}; got {language!r}.")
+    return language
+
+
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
     """Speak a language inside.
@@ -110,9 +121,7 @@ def speaking(language: str) -> Iterator[None]:
     Raises:
         BadInput: If there is no catalogue for it.
     """
-    if language not in LANGUAGES:
-        raise BadInput(f"A language is one of {', '.join(LANGUAGES)}; got {language!r}.")
-    token = _language.set(language)
+    token = _language.set(known_language(language))
     try:
         yield
     finally:

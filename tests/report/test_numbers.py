@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from fitwell.records import Effect
 from fitwell.report.numbers import (
     change,
-    count,
     duration,
     interval,
     mean,
@@ -104,14 +103,6 @@ def test_a_p_value_is_rounded_but_never_to_zero(p: float, text: str) -> None:
 )
 def test_a_time_is_told_in_its_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
-
-
-def test_one_thing_is_singular_and_many_are_plural() -> None:
-    assert [count(1, "run"), count(0, "run"), count(1200, "run")] == [
-        "1 run",
-        "0 runs",
-        "1,200 runs",
-    ]
 
 
 def test_a_mean_leaves_out_what_is_not_finite() -> None:

@@ -20,7 +20,7 @@ from fitwell.cli.calibrating import calibrate
 from fitwell.cli.failures import exit_code
 from fitwell.cli.learning import learn
 from fitwell.cli.limits import FailOn
-from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.options import Figures, Json, Lang, Page, Quiet
 from fitwell.cli.output import (
     folder_for,
     result,
@@ -37,6 +37,7 @@ from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
 from fitwell.records import study_to_dict
+from fitwell.words import speaking
 
 DEFAULT_BUDGET = "2min"
 
@@ -139,6 +140,7 @@ def cure(
     time: Time = None,
     json: Json = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
@@ -156,7 +158,7 @@ def cure(
         budget = DEFAULT_BUDGET
     again = {"budget": budget, "runs": runs, "seeds": seeds, "target": target, "kind": kind}
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = find_cure(
@@ -170,21 +172,27 @@ def cure(
             progress=progress,
             executor=executor,
             blind=blind,
+            lang=lang,
         )
     write_json(json, found.record.to_dict())
-    if figures is not None:
-        write_figures(figures, cure_drawings(found.record))
-    if quiet:
-        result(headline_line(cure_headline(found.record)))
-    else:
-        show(cure_story(found.record))
-        show(files_written(str(found.out)))
+    with speaking(lang):
+        if figures is not None:
+            write_figures(figures, cure_drawings(found.record))
+        if quiet:
+            result(headline_line(cure_headline(found.record)))
+        else:
+            show(cure_story(found.record))
+            show(files_written(str(found.out)))
 
 
 def _spelled(verb: str, task: str, **options: object) -> str:
-    """Return a command as a shell takes it; options that are None are left out."""
-    given = [w for k, v in options.items() if v is not None for w in (f"--{k}", str(v))]
-    return shlex.join(["fitwell", verb, task, *given])
+    """Return a command as a shell takes it; options that are None are left out, lists repeated."""
+    words = []
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [f"--{name}", str(one)]
+    return shlex.join(["fitwell", verb, task, *words])
 
 
 @app.command()
@@ -201,6 +209,7 @@ def check(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Watch one training run and say what is wrong with it."""
@@ -218,18 +227,27 @@ def check(
 
     diagnosis, trace = watch_once(loaded)
     about = loaded.record()
-    if quiet:
-        result(headline_line(diagnosis_headline(diagnosis)))
-    else:
-        show(diagnosis_story(about, diagnosis, trace, network=network))
     write_json(json, diagnosis.to_dict())
-    if report is not None:
-        text = diagnosis_report(
-            diagnosis, trace, about.name, report, notes=about.notes, anatomy=about.anatomy
-        )
-        write_text(report, text)
-    if figures is not None:
-        write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(diagnosis_headline(diagnosis)))
+        else:
+            show(diagnosis_story(about, diagnosis, trace, network=network))
+        if report is not None:
+            text = diagnosis_report(
+                diagnosis,
+                trace,
+                about.name,
+                report,
+                notes=about.notes,
+                anatomy=about.anatomy,
+                command=_spelled("check", task, target=target, kind=kind, group=group, time=time),
+                fingerprint=about.fingerprint,
+                lang=lang,
+            )
+            write_text(report, text)
+        if figures is not None:
+            write_figures(figures, diagnosis_drawings(diagnosis, trace, about.anatomy))
     if fail_on.fails(diagnosis.worst()):
         raise typer.Exit(1)
 
@@ -260,12 +278,13 @@ def compare(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
     writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
     folder_for(figures)
-    from fitwell.report.figures import study_figures
+    from fitwell.report.figures import study_drawings
     from fitwell.report.formats import is_markdown, report_of
     from fitwell.report.terminal import study_story
     from fitwell.report.wording import headline_line, study_headline
@@ -277,21 +296,25 @@ def compare(
     from fitwell.studies import compare as run_arms
 
     with (
-        progress_of(quiet=quiet) as progress,
+        progress_of(quiet=quiet, lang=lang) as progress,
         place(loaded, on=on, storage=storage, study=study, tell=progress.say) as executor,
     ):
         found = run_arms(
             loaded, arms, seeds, tune_rate=tune_rate, progress=progress, executor=executor
         )
-    if quiet:
-        result(headline_line(study_headline(found.record.task, found.record.arms)))
-    else:
-        show(study_story(found.record))
     write_json(json, study_to_dict(found.record))
-    if report is not None:
-        write_text(report, report_of(found.record, report))
-    if figures is not None:
-        write_figures(figures, study_figures(found.record))
+    with speaking(lang):
+        if quiet:
+            result(headline_line(study_headline(found.record.task, found.record.arms)))
+        else:
+            show(study_story(found.record))
+        if report is not None:
+            again = {"recipe": recipe, "seeds": seeds, "target": target, "kind": kind}
+            command = _spelled("compare", task, **again, group=group, time=time)
+            command += " --tune-rate" * tune_rate
+            write_text(report, report_of(found.record, report, command=command, lang=lang))
+        if figures is not None:
+            write_figures(figures, study_drawings(found.record))
 
 
 @app.command()
@@ -312,7 +335,8 @@ def tasks(json: Json = None, quiet: Quiet = False) -> None:
         for task in builtin().values()
     ]
     if quiet:
-        result("\n".join(str(task["name"]) for task in known))
+        for task in known:
+            result(str(task["name"]))
     else:
         show(tasks_table(known))
     write_json(json, {"schema": 1, "tasks": known})

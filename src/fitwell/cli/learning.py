@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fitwell.cli.options import Figures, Json, Quiet
+from fitwell.cli.options import Figures, Json, Lang, Quiet
 from fitwell.cli.output import (
     folder_for,
     result,
@@ -27,6 +27,7 @@ from fitwell.words import speaking
 if TYPE_CHECKING:
     from fitwell.claims import Claim
     from fitwell.records import ClaimRecord
+    from fitwell.studies import Progress
 
 OUT = Path("fitwell-runs/learn")
 PAGE, TABLE, RESULT, MEASURED = "learn.html", "learn.md", "result.json", "measured"
@@ -45,11 +46,9 @@ def learn(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Measure anew what was measured before.")
     ] = False,
-    lang: Annotated[
-        str, typer.Option("--lang", metavar="LANGUAGE", help="Language of page and story: en, ko.")
-    ] = "en",
     json: Json = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Run claims about overfitting and gradients as experiments; write a page of them.
@@ -74,7 +73,8 @@ def learn(
     needs("altair", "vl_convert", "latex2mathml", "joblib", "mlxtend", "sklearn")
     _folder(out)
     folder_for(figures)
-    records = _measured(asked, out, fresh=fresh, quiet=quiet)
+    with progress_of(quiet=quiet, lang=lang) as progress:
+        records = _measured(asked, out, fresh=fresh, progress=progress)
     command = shlex.join(["fitwell", "learn", *(claims or ())])
     with speaking(lang):
         _write(out, records, command)
@@ -88,7 +88,9 @@ def learn(
     write_json(json, claims_to_dict(records))
 
 
-def _measured(asked: Sequence[Claim], out: Path, *, fresh: bool, quiet: bool) -> list[ClaimRecord]:
+def _measured(
+    asked: Sequence[Claim], out: Path, *, fresh: bool, progress: Progress
+) -> list[ClaimRecord]:
     """Measure claims, or take what was kept of them.
 
     Raises:
@@ -99,8 +101,7 @@ def _measured(asked: Sequence[Claim], out: Path, *, fresh: bool, quiet: bool) ->
 
     records: list[ClaimRecord] = []
     try:
-        with progress_of(quiet=quiet) as progress:
-            records.extend(run(asked, Kept(out / MEASURED), fresh=fresh, progress=progress))
+        records.extend(run(asked, Kept(out / MEASURED), fresh=fresh, progress=progress))
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted: {len(records)} of {len(asked)} claims are measured and kept in {out}; "

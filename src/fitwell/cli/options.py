@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from fitwell.words import known_language
+
 Json: TypeAlias = Annotated[
     Path | None, typer.Option("--json", metavar="PATH", help="Write the result as data.")
 ]
@@ -19,6 +21,15 @@ Page: TypeAlias = Annotated[
 Figures: TypeAlias = Annotated[
     Path | None,
     typer.Option("--figures", metavar="DIR", help="Write every figure as PNG and SVG."),
+]
+Lang: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--lang",
+        metavar="LANGUAGE",
+        callback=known_language,
+        help="Language of stories and reports: en or ko. Data stay English.",
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print the result in one line, or errors.")

@@ -21,17 +21,18 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from fitwell.report.numbers import count, duration, printable
+from fitwell.report.numbers import duration, printable
+from fitwell.words import say, say_many, speaking, told
 
 if TYPE_CHECKING:
     from fitwell.studies import Progress as StudyProgress
 
 
-def progress_of(*, quiet: bool) -> AbstractContextManager[StudyProgress]:
+def progress_of(*, quiet: bool, lang: str = "en") -> AbstractContextManager[StudyProgress]:
     """Return what a study tells its progress, on standard error or nobody."""
     from fitwell.studies.progress import Silent
 
-    return nullcontext(Silent()) if quiet else TerminalProgress()
+    return nullcontext(Silent()) if quiet else TerminalProgress(lang=lang)
 
 
 @final
@@ -43,9 +44,11 @@ class TerminalProgress:
 
     Args:
         console: Where to show it; by default standard error.
+        lang: Language that it speaks.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, lang: str = "en") -> None:
+        self._lang = lang
         self._console = console or Console(
             stderr=True,
             markup=False,
@@ -65,7 +68,7 @@ class TerminalProgress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("left:"),
+                TextColumn(self._in_words(say("left:"))),
                 TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
@@ -86,12 +89,15 @@ class TerminalProgress:
     def stage(self, name: str, total: int | None) -> None:
         """Begin a stage of ``total`` runs, or of an unknown number; the one before has ended."""
         self.done()
-        self._name, self._runs, self._began = printable(name), 0, time.monotonic()
+        self._name, self._runs, self._began = self._in_words(name), 0, time.monotonic()
         if self._bars is not None:
             self._bar = self._bars.add_task(self._name, total=total)
+        elif total is None:
+            self._line(f"{self._name} ...")
         else:
-            size = f" ({count(total, 'run')})" if total is not None else ""
-            self._line(f"{self._name}{size} ...")
+            with speaking(self._lang):
+                runs = say_many("{number} run", "{number} runs", total)
+            self._line(f"{self._name} ({runs}) ...")
 
     def advance(self, n: int = 1) -> None:
         """Count runs of the stage as done."""
@@ -101,7 +107,7 @@ class TerminalProgress:
 
     def say(self, text: str) -> None:
         """Tell one sentence about what was found or decided."""
-        self._line(printable(text))
+        self._line(self._in_words(text))
 
     def done(self) -> None:
         """End the stage."""
@@ -110,9 +116,19 @@ class TerminalProgress:
         if self._bars is not None and self._bar is not None:
             self._bars.remove_task(self._bar)
             self._bar = None
-        took = duration(time.monotonic() - self._began)
-        self._line(f"{self._name}: {count(self._runs, 'run')} in {took}")
+        with speaking(self._lang):
+            took = say_many(
+                "{number} run in {time}",
+                "{number} runs in {time}",
+                self._runs,
+                time=duration(time.monotonic() - self._began),
+            )
+        self._line(f"{self._name}: {took}")
         self._name = ""
+
+    def _in_words(self, text: str) -> str:
+        with speaking(self._lang):
+            return printable(told(text))
 
     def _line(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fitwell.cli.limits import FailOn
-from fitwell.cli.options import Figures, Json, Page, Quiet
+from fitwell.cli.options import Figures, Json, Lang, Page, Quiet
 from fitwell.cli.output import (
     complain,
     folder_for,
@@ -26,6 +26,7 @@ from fitwell.cli.output import (
 )
 from fitwell.errors import BadInput, Interrupted, ScriptRefused, in_range
 from fitwell.records import CONDITIONS
+from fitwell.words import speaking
 
 if TYPE_CHECKING:
     from fitwell.records import Recorded, WatchedProgram
@@ -68,6 +69,7 @@ def watch(
     json: Json = None,
     report: Page = None,
     figures: Figures = None,
+    lang: Lang = "en",
     quiet: Quiet = False,
 ) -> None:
     """Run a PyTorch or Keras script as it is, and say what is wrong with its training.
@@ -97,14 +99,16 @@ def watch(
     if ended.refused and not seen_to_train(watcher.recorded):
         raise ScriptRefused(ended.refused)
     found = judged(program, ended, watcher.recorded, mute or ())
-    _tell(found, quiet=quiet)
+    with speaking(lang):
+        _tell(found, quiet=quiet)
     write_json(json, found.to_dict())
     if report is not None:
-        write_text(report, report_of(found, report))
+        write_text(report, report_of(found, report, lang=lang))
     if figures is not None:
         from fitwell.report.figures import watched_figures
 
-        write_figures(figures, watched_figures(found))
+        with speaking(lang):
+            write_figures(figures, watched_figures(found))
     if trace is not None:
         _write_traces(trace, seen_to_train(watcher.recorded))
     if ended.refused:

@@ -27,6 +27,7 @@ from fitwell.studies.store import Store
 from fitwell.studies.study import UNTREATED, Arm, check_seeds, prove
 from fitwell.studies.training import conflicts_of_recipe, without_test
 from fitwell.tasks import Task
+from fitwell.words import known_language, say
 
 CURED = "cured"
 DEFAULT_BUDGET = "2min"
@@ -48,6 +49,7 @@ def cure(
     device: str = "cpu",
     blind: bool = False,
     command: str = "",
+    lang: str = "en",
 ) -> Cure:
     """Diagnose a task, search for the recipe that helps most, and prove it on test rows.
 
@@ -69,6 +71,7 @@ def cure(
         blind: Whether the search goes without the diagnosis: the same remedies and budget, proposed
             by Optuna's TPE from a flat prior. To see what the diagnosis is worth.
         command: The command to print in the report.
+        lang: Language of the report: ``"en"`` or ``"ko"``.
 
     Raises:
         BadInput: If an argument or the task cannot be used; nothing is then written.
@@ -77,6 +80,7 @@ def cure(
         Interrupted: After Ctrl-C; what was finished is kept, and the same call resumes it.
     """
     needs(*LAB)
+    known_language(lang)
     seconds = parse_budget(budget or DEFAULT_BUDGET) if budget or runs is None else None
     Budget(seconds, runs)
     check_seeds(seeds)
@@ -99,7 +103,7 @@ def cure(
         )
         try:
             record = case.solve(command)
-            model, ensemble = write_outputs(folder, task, record, device=device)
+            model, ensemble = write_outputs(folder, task, record, device=device, lang=lang)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: what was finished is kept in {folder.path}. "
@@ -144,7 +148,7 @@ class Case:
                 arms.append(Arm(CURED, winner.recipe, winner.rate))
                 for conflict in conflicts_of_recipe(self.task, winner.recipe):
                     self.progress.say(conflict)
-            self.progress.stage("proving on test data", len(arms) * self.seeds)
+            self.progress.stage(say("proving on test data"), len(arms) * self.seeds)
             proving = self.bench(self.task, executor)
             study = prove(proving, arms, range(self.seeds))
             ahead = outlook(withheld, before.diagnosis, rate, proving.cost / executor.workers)
@@ -157,7 +161,7 @@ class Case:
 
     def examined(self) -> Examination:
         """Train once as is, under watch; a resumed cure reads what was recorded."""
-        self.progress.stage("training as is", 1)
+        self.progress.stage(say("training as is"), 1)
         seed = SEARCH_SEEDS[0]
         job = Job((), seed, arm=UNTREATED)
         done, file = self.store.get(job), self.folder.path / TRACE
@@ -207,7 +211,7 @@ class Case:
             workers = withheld.executor.workers
             fitting = int((left - self.budget.elapsed) * workers / before.run.seconds)
             expected = max(1, min(fitting, expected or fitting))
-        self.progress.stage("searching", expected)
+        self.progress.stage(say("searching"), expected)
         diagnosis = None if self.blind else before.diagnosis
         return search(withheld, diagnosis, proof_seeds=self.seeds)
 
@@ -267,23 +271,29 @@ class Case:
 def _notes(before: Examination, found: Found | None, study: StudyRecord) -> tuple[str, ...]:
     """Say what a reader could not see from the numbers."""
     if found is None:
-        known = "No remedy is known for what was found, so nothing was searched."
+        known = say("No remedy is known for what was found, so nothing was searched.")
         return () if before.diagnosis.healthy else (known,)
-    notes = []
+    notes: list[str] = []
     if not found.in_time:
-        notes.append("The budget did not cover a proof of any recipe; so nothing went into one.")
+        notes.append(
+            say("The budget did not cover a proof of any recipe; so nothing went into one.")
+        )
     elif found.winner is None:
         notes.append(
-            "Nothing that was tried was better than the untreated network on validation data, "
-            "beyond chance; so nothing went into a proof."
+            say(
+                "Nothing that was tried was better than the untreated network on validation data, "
+                "beyond chance; so nothing went into a proof."
+            )
         )
     else:
         measured = {one.remedy for one in found.contributions}
         missing = [spec.name for spec in found.winner.recipe if spec not in measured]
         if missing:
             notes.append(
-                f"The budget ended before it was measured what {', '.join(missing)} adds: allow "
-                "more."
+                say(
+                    "The budget ended before it was measured what {remedies} adds: allow more.",
+                    remedies=", ".join(missing),
+                )
             )
     notes += [recipe_sentence(a.recipe, a.rate) for a in study.arms if a.rate != 1.0]
     return (*notes, *found.refused)

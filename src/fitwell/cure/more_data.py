@@ -17,10 +17,13 @@ from fitwell.studies.budget import MARGIN, Budget
 from fitwell.studies.learning_curve import Design, design, measure
 from fitwell.studies.search import SEARCH_SEEDS
 from fitwell.tasks import Task
+from fitwell.words import say, together
 
 SEEDS = (3, 2)
 """Seeds at every size, the most that the budget has room for."""
-NO_REASON = "No learning curve was measured: no overfitting was found that more data might cure."
+NO_REASON = say(
+    "No learning curve was measured: no overfitting was found that more data might cure."
+)
 
 
 @final
@@ -75,10 +78,13 @@ def outlook(bench: Bench, diagnosis: Diagnosis, rate: float, cost: float) -> Out
     if not fitting:
         return Outlook(
             None,
-            f"No learning curve was measured: its {len(plans[-1].jobs)} runs did not fit into the "
-            "budget; allow more, or call fitwell.learning_curve.",
+            say(
+                "No learning curve was measured: its {runs} runs did not fit into the budget; "
+                "allow more, or call fitwell.learning_curve.",
+                runs=len(plans[-1].jobs),
+            ),
         )
-    bench.progress.stage("measuring what more data would give", len(fitting[0].jobs))
+    bench.progress.stage(say("measuring what more data would give"), len(fitting[0].jobs))
     try:
         return Outlook(measure(bench, fitting[0]))
     except TaskError as error:
@@ -100,5 +106,5 @@ def _too_small(task: Task) -> str | None:
     try:
         design(task, seeds=SEARCH_SEEDS)
     except TaskError as error:
-        return f"No learning curve was measured. {error}"
+        return together([say("No learning curve was measured."), str(error)])
     return None

@@ -20,10 +20,11 @@ from fitwell.records import ArmRecord, CureRecord, RemedySpec, RunRecord
 from fitwell.report.formats import report_of
 from fitwell.studies.folder import RESULT, Folder
 from fitwell.tasks import Task
+from fitwell.words import say
 
 
 def write_outputs(
-    folder: Folder, task: Task, record: CureRecord, *, device: str
+    folder: Folder, task: Task, record: CureRecord, *, device: str, lang: str
 ) -> tuple[nn.Module, Ensemble | None]:
     """Write everything that a cure leaves behind, and return the network that it kept.
 
@@ -54,7 +55,7 @@ def write_outputs(
     )
     folder.write("treated.py", source)
     for name in ("report.html", "report.md"):
-        folder.write(name, report_of(record, name))
+        folder.write(name, report_of(record, name, lang=lang))
     folder.write(RESULT, json.dumps(record.to_dict(), indent=2, allow_nan=False) + "\n")
     shutil.rmtree(folder.path / WEIGHTS, ignore_errors=True)
     return model, together
@@ -94,5 +95,14 @@ def versions() -> dict[str, str]:
 
 def recipe_sentence(recipe: Sequence[RemedySpec], rate: float) -> str:
     """Say at which learning rate a recipe was trained, where that is not the task's own."""
-    what = "The untreated network" if not recipe else "The treated network"
-    return f"{what} was trained at {rate:g} times the task's learning rate, which suits it best."
+    if recipe:
+        return say(
+            "The treated network was trained at {times} times the task's learning rate, which "
+            "suits it best.",
+            times=f"{rate:g}",
+        )
+    return say(
+        "The untreated network was trained at {times} times the task's learning rate, which suits "
+        "it best.",
+        times=f"{rate:g}",
+    )

@@ -50,17 +50,21 @@ class Cure:
         """The proof, or None if nothing was worth one."""
         return Study(self.record.proof) if self.record.proof else None
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path, *, lang: str = "en") -> Path:
         """Write the report as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Args:
+            path: Where to write it.
+            lang: Language to write it in: ``"en"`` or ``"ko"``.
 
         Returns:
             The path.
 
         Raises:
-            BadInput: If the path ends in anything else.
+            BadInput: If the path ends in anything else, or the language is not known.
         """
         target = Path(path)
-        target.write_text(report_of(self.record, target), encoding="utf-8")
+        target.write_text(report_of(self.record, target, lang=lang), encoding="utf-8")
         return target
 
     def _repr_html_(self) -> str:

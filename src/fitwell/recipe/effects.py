@@ -14,6 +14,7 @@ from fitwell.interfaces import Remedy
 from fitwell.recipe.inputs import unused_inputs
 from fitwell.records import Anatomy
 from fitwell.remedies import L1, BatchNorm, Dropout
+from fitwell.words import say, say_many
 
 if TYPE_CHECKING:
     from fitwell.interfaces import Tensors
@@ -95,8 +96,8 @@ def sentences(
     anatomy: Anatomy,
 ) -> tuple[str, ...]:
     """Say of each remedy what it was seen to do."""
-    said = [
-        f"{type(remedy).__name__} {words}"
+    said: list[str] = [
+        say("{remedy} {did}", remedy=type(remedy).__name__, did=words)
         for remedy in recipe
         for words in _of_remedy(remedy, model, changes, tally)
     ]
@@ -108,29 +109,43 @@ def sentences(
 def _of_remedy(remedy: Remedy, model: nn.Module, changes: Changes, tally: Tally) -> list[str]:
     name = type(remedy).__name__
     seams = remedy.plain() or dict.fromkeys(remedy.seams())
-    said = []
+    said: list[str] = []
     if count := sum(change.remedy == name for change in changes.items):
-        said.append(f"made {count} change{'s' * (count > 1)}, which ran on the example input")
+        said.append(
+            say_many(
+                "made {number} change, which ran on the example input",
+                "made {number} changes, which ran on the example input",
+                count,
+            )
+        )
     if isinstance(remedy, (BatchNorm, Dropout)):
         said += _of_layers(remedy, model)
     if "on_batch" in seams:
-        said.append(f"changed {tally.batches} batches")
+        said.append(say("changed {batches} batches", batches=tally.batches))
     if "on_loss" in seams:
-        said.append(f"changed {tally.losses} training losses")
+        said.append(say("changed {losses} training losses", losses=tally.losses))
     if "on_gradients" in seams:
         fired, looked = tally.fired(name)
-        said.append(f"fired in {fired} of {looked} steps")
+        said.append(say("fired in {fired} of {looked} steps", fired=fired, looked=looked))
     if "after_update" in seams:
-        said.append(f"acted after {tally.steps} steps; {_zeros(model)}")
+        said.append(
+            say("acted after {steps} steps; {weights}", steps=tally.steps, weights=_zeros(model))
+        )
     if "average" in seams:
         said.append(
-            f"averaged the weights over {tally.steps} steps, and they were shown "
-            f"{tally.averaged} times"
+            say(
+                "averaged the weights over {steps} steps, and they were shown {times} times",
+                steps=tally.steps,
+                times=tally.averaged,
+            )
         )
     if "rate_factor" in seams:
         said.append(
-            f"moved the learning rate in {tally.rate_steps} steps, "
-            f"to {remedy.rate_factor(tally.rate_steps):.3g} times its value"
+            say(
+                "moved the learning rate in {steps} steps, to {times} times its value",
+                steps=tally.rate_steps,
+                times=f"{remedy.rate_factor(tally.rate_steps):.3g}",
+            )
         )
     if "should_stop" in seams:
         said.append(_validations(tally.validations, stopped=remedy.should_stop(tally.validations)))
@@ -142,21 +157,37 @@ def _of_inputs(numbers: Sequence[int]) -> list[str]:
     if not numbers:
         return []
     named = ", ".join(map(str, numbers[:_NAMED])) + (", …" if len(numbers) > _NAMED else "")
-    features = "input feature" if len(numbers) == 1 else "input features"
-    return [f"L1 left {len(numbers):,} {features} unused: {named}"]
+    return [
+        say_many(
+            "L1 left {number} input feature unused: {named}",
+            "L1 left {number} input features unused: {named}",
+            len(numbers),
+            named=named,
+        )
+    ]
 
 
 def _of_layers(remedy: BatchNorm | Dropout, model: nn.Module) -> list[str]:
     if isinstance(remedy, Dropout):
         rates = [m.p for m in model.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
         active = sum(rate > 0 for rate in rates)
-        return [f"has {active} layer{'s' * (active != 1)} active in training"] if rates else []
+        if not rates:
+            return []
+        return [
+            say_many(
+                "has {number} layer active in training",
+                "has {number} layers active in training",
+                active,
+            )
+        ]
     seen = [
         int(m.num_batches_tracked)
         for m in model.modules()
         if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.num_batches_tracked is not None
     ]
-    return [f"has averaged over {min(seen)} training batches"] if seen else []
+    if not seen:
+        return []
+    return [say("has averaged over {batches} training batches", batches=min(seen))]
 
 
 def _zeros(model: nn.Module) -> str:
@@ -165,13 +196,19 @@ def _zeros(model: nn.Module) -> str:
     weights = [p.detach() for name, p in model.named_parameters() if name in names]
     total = sum(w.numel() for w in weights)
     zeros = sum(int((w == 0).sum().item()) for w in weights)
-    return f"{zeros:,} of {total:,} weights are exactly zero"
+    return say("{zeros} of {all} weights are exactly zero", zeros=f"{zeros:,}", all=f"{total:,}")
 
 
 def _validations(losses: list[float], *, stopped: bool) -> str:
     if not losses:
-        return "saw no validation loss"
+        return say("saw no validation loss")
     finite = [loss for loss in losses if loss == loss]
-    best = f", the lowest after epoch {losses.index(min(finite)) + 1}" if finite else ""
-    end = "asked to stop" if stopped else "did not ask to stop"
-    return f"saw {len(losses)} validation losses{best}, and {end}"
+    end = say("asked to stop") if stopped else say("did not ask to stop")
+    of = {"losses": len(losses), "end": end}
+    if not finite:
+        return say("saw {losses} validation losses, and {end}", **of)
+    return say(
+        "saw {losses} validation losses, the lowest after epoch {epoch}, and {end}",
+        **of,
+        epoch=losses.index(min(finite)) + 1,
+    )

@@ -61,11 +61,6 @@ def p_value(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def count(number: int, singular: str, plural: str = "") -> str:
-    """Return a number of things: ``"1 run"``, ``"1,200 runs"``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
-
-
 def duration(seconds: float) -> str:
     """Return a time: ``"0.4 s"``, ``"42 s"``, ``"2 min 5 s"``, ``"1 h 3 min"``."""
     if seconds < 10:

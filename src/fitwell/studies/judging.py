@@ -18,6 +18,7 @@ from fitwell.studies.statistics import (
     verdict,
 )
 from fitwell.tasks import Task
+from fitwell.words import say
 
 FLIPPED_FROM = 8
 """Pairs from which the sign-flip test is told: with fewer it can hardly reach evidence."""
@@ -104,16 +105,24 @@ def _cautions(
     before: Sequence[RunRecord],
     after: Sequence[RunRecord],
 ) -> list[str]:
-    cautions = []
+    cautions: list[str] = []
     counts = [sum(run.diverged for run in arm) for arm in (before, after)]
     if counts[0] != counts[1]:
         cautions.append(
-            f"{counts[0]} of {len(before)} untreated and {counts[1]} of {len(after)} treated runs "
-            "diverged: how often that happens is hardly known from so few, and the mean hangs on it"
+            say(
+                "{untreated} of {before} untreated and {treated} of {after} treated runs diverged: "
+                "how often that happens is hardly known from so few, and the mean hangs on it",
+                untreated=counts[0],
+                before=len(before),
+                treated=counts[1],
+                after=len(after),
+            )
         )
     if flipped is not None and said.outcome != "no evidence" and flipped > LEVEL:
         cautions.append(
-            f"the sign-flip test, which asks less of the scores, does not confirm it (p = "
-            f"{flipped:.2f})"
+            say(
+                "the sign-flip test, which asks less of the scores, does not confirm it (p = {p})",
+                p=f"{flipped:.2f}",
+            )
         )
     return cautions

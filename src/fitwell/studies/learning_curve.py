@@ -33,6 +33,7 @@ from fitwell.studies.study import UNTREATED, check_seeds
 from fitwell.studies.subsets import rows_of
 from fitwell.studies.training import without_test
 from fitwell.tasks import Task
+from fitwell.words import say
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Shares of the training rows that are trained on."""
@@ -131,7 +132,7 @@ def learning_curve(
     workers = executor or executor_for(len(plan.jobs), cost, device=device)
     finished = False
     try:
-        shown.stage("measuring the learning curve", len(plan.jobs))
+        shown.stage(say("measuring the learning curve"), len(plan.jobs))
         curve = measure(Bench(blind, workers, store=memory, progress=shown, device=device), plan)
         finished = True
     finally:
@@ -222,10 +223,10 @@ def _augmented(
 ) -> tuple[Augmented | None, tuple[str, ...]]:
     """Return what augmentation gave; None where it cannot serve, with a sentence why."""
     if plan.augment is None:
-        return None, ("Rows of this kind cannot be augmented.",)
+        return None, (say("Rows of this kind cannot be augmented."),)
     refused = [r for r in map(done.get, plan.augmented) if isinstance(r, Refusal)]
     if refused:
-        return None, (f"Augmentation was left out: {refused[0].reason}",)
+        return None, (say("Augmentation was left out: {reason}", reason=refused[0].reason),)
     untreated = [plan.job(1.0, seed) for seed in plan.seeds]
     before, after = _scores(done, untreated), _scores(done, plan.augmented)
     gain = paired_effect(before, after, higher_is_better=scale.higher_is_better)

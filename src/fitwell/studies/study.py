@@ -35,6 +35,7 @@ from fitwell.studies.training import (
     without_test,
 )
 from fitwell.tasks import Task
+from fitwell.words import say
 
 UNTREATED = "untreated"
 TUNED_RATES = (1.0, 0.3, 3.0)
@@ -77,17 +78,21 @@ class Study:
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
         return "\n".join((*lines, *evidence_lines(self.record.task, self.record.arms)))
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path, *, lang: str = "en") -> Path:
         """Write the study as one HTML page, or as Markdown if the path ends in ``.md``.
+
+        Args:
+            path: Where to write it.
+            lang: Language to write it in: ``"en"`` or ``"ko"``.
 
         Returns:
             The path.
 
         Raises:
-            BadInput: If the path ends in anything else.
+            BadInput: If the path ends in anything else, or the language is not known.
         """
         target = Path(path)
-        target.write_text(report_of(self.record, target), encoding="utf-8")
+        target.write_text(report_of(self.record, target, lang=lang), encoding="utf-8")
         return target
 
     def to_dict(self) -> dict[str, object]:
@@ -157,10 +162,10 @@ def compare(
     finished = False
     try:
         if tune_rate:
-            shown.stage("tuning the learning rates", 2 * len(TUNED_RATES) * len(plans))
+            shown.stage(say("tuning the learning rates"), 2 * len(TUNED_RATES) * len(plans))
             blind = Bench(without_test(task), workers, store=memory, progress=shown, device=device)
             plans = [tuned(blind, plan) for plan in plans]
-        shown.stage("comparing", len(plans) * seeds)
+        shown.stage(say("comparing"), len(plans) * seeds)
         bench = Bench(task, workers, store=memory, progress=shown, device=device)
         record = prove(bench, plans, range(seeds))
         finished = True

@@ -12,6 +12,7 @@ import polars.selectors as cs
 
 from fitwell.errors import TaskError
 from fitwell.tasks.cells import MISSING, is_missing
+from fitwell.words import say
 
 _SHOWN = 20
 
@@ -65,8 +66,13 @@ def plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     other = [name for name in frame.columns if name not in kept]
     for name in frame.select(cs.float()).columns:
         refuse_infinite(frame.get_column(name))
-    notes = [
-        f"Column {name!r} was left out: {frame.schema[name]} is not understood." for name in other
+    notes: list[str] = [
+        say(
+            "Column {column} was left out: {kind} is not understood.",
+            column=repr(name),
+            kind=str(frame.schema[name]),
+        )
+        for name in other
     ]
     return frame.select(kept), notes
 

@@ -20,6 +20,7 @@ from fitwell.tasks.models import small_cnn
 from fitwell.tasks.preparing import SHARES, enough, listed, split_keeping_copies
 from fitwell.tasks.splits import copies
 from fitwell.tasks.task import Task
+from fitwell.words import say, say_many
 
 LARGEST = 64
 """Longest side in pixels that images are reduced to, so that a study stays affordable."""
@@ -63,7 +64,7 @@ def from_folder(folder: Path, *, seed: int = 0) -> Task:
         "accuracy",
         batch_size=batch_size,
         epochs=min(40, max(5, 1500 * batch_size // max(1, len(data.train)))),
-        description=f"Tell apart {len(data.classes)} classes of images.",
+        description=say("Tell apart {classes} classes of images.", classes=len(data.classes)),
     )
 
 
@@ -80,7 +81,9 @@ def image_data(folder: Path, seed: int) -> Data:
     names = [name for number, name in enumerate(classes) if number in set(found.labels)]
     empty = sorted(set(classes) - set(names))
     if empty:
-        notes.append(f"Folders without a readable image were passed over: {listed(empty)}.")
+        notes.append(
+            say("Folders without a readable image were passed over: {names}.", names=listed(empty))
+        )
     labels = np.unique(labels, return_inverse=True)[1]
     if len(names) < 2:
         raise TaskError(
@@ -171,10 +174,13 @@ def _on_broken(found: _Found, folder: Path) -> list[str]:
         raise TaskError(f"No image in the subfolders of {folder}: give PNG, JPEG or the like.")
     if not found.broken:
         return []
-    count = len(found.broken)
     return [
-        f"{count} broken {'image was' if count == 1 else 'images were'} skipped: "
-        f"{listed(found.broken)}."
+        say_many(
+            "{number} broken image was skipped: {names}.",
+            "{number} broken images were skipped: {names}.",
+            len(found.broken),
+            names=listed(found.broken),
+        )
     ]
 
 
@@ -190,14 +196,26 @@ def _alike(found: _Found) -> tuple[NDArray[np.uint8], list[str]]:
     factor = min(1.0, LARGEST / max(width, height))
     size = (max(SMALLEST, round(width * factor)), max(SMALLEST, round(height * factor)))
     mode = "RGB" if "RGB" in modes else "L"
-    said = []
+    said: list[str] = []
     if set(sizes) != {size}:
-        had = "one size" if len(sizes) == 1 else f"{len(sizes)} sizes"
         said.append(
-            f"Images of {had} ({_range(sizes)}) were resized to {size[0]} × {size[1]} pixels."
+            say_many(
+                "Images of one size ({range}) were resized to {width} × {height} pixels.",
+                "Images of {number} sizes ({range}) were resized to {width} × {height} pixels.",
+                len(sizes),
+                range=_range(sizes),
+                width=size[0],
+                height=size[1],
+            )
         )
     if len(modes) > 1:
-        said.append(f"{modes['L']} grey images among {modes['RGB']} in colour were made RGB.")
+        said.append(
+            say(
+                "{grey} grey images among {colour} in colour were made RGB.",
+                grey=modes["L"],
+                colour=modes["RGB"],
+            )
+        )
     ready = [np.asarray(_sized(picture, size).convert(mode)) for picture in found.pictures]
     stacked = np.stack(ready)  # (rows, height, width) or (rows, height, width, channels)
     channels_first = stacked[:, None] if mode == "L" else stacked.transpose(0, 3, 1, 2)
@@ -214,4 +232,6 @@ def _range(sizes: Counter[tuple[int, int]]) -> str:
     ordered = sorted(sizes, key=lambda size: size[0] * size[1])
     first, last = ordered[0], ordered[-1]
     smallest = f"{first[0]} × {first[1]}"
-    return smallest if first == last else f"{smallest} to {last[0]} × {last[1]}"
+    if first == last:
+        return smallest
+    return say("{low} to {high}", low=smallest, high=f"{last[0]} × {last[1]}")

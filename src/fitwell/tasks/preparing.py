@@ -16,12 +16,20 @@ from fitwell.tasks.arrays import Given, Raw, encoded, raw
 from fitwell.tasks.data import Data, Kind, Split, kind_of
 from fitwell.tasks.losses import Targets
 from fitwell.tasks.splits import Ints, copies, split_rows, strata_of
+from fitwell.words import say
 
 LEAST_ROWS = 30
 """Fewer rows cannot be split three ways and still say anything."""
 
 SHARES = (0.6, 0.2, 0.2)
 """Training, validation and test share of the rows where none is given."""
+
+_SPLIT_OFF = {
+    ("validation",): say("Validation rows"),
+    ("test",): say("Test rows"),
+    ("validation", "test"): say("Validation and test rows"),
+}
+"""What was split off, by the sides that were not given."""
 
 
 def prepared(
@@ -145,8 +153,13 @@ def _split_off(splits: dict[str, Split], targets: Targets, seed: int) -> list[st
     for side, rows in zip(["training", *missing], sides, strict=True):
         chosen = torch.from_numpy(rows)
         splits[side] = Split(whole.x[chosen], whole.y[chosen])
-    how = ", in the same shares of every class" if labels is not None else ""
-    return [f"{' and '.join(missing).capitalize()} rows were split off at random{how}.", *notes]
+    split = _SPLIT_OFF[tuple(missing)]
+    if labels is None:
+        return [say("{rows} were split off at random.", rows=split), *notes]
+    return [
+        say("{rows} were split off at random, in the same shares of every class.", rows=split),
+        *notes,
+    ]
 
 
 def split_keeping_copies(
@@ -165,13 +178,19 @@ def split_keeping_copies(
     if repeats == 0:
         return split_rows(strata, shares=shares, seed=seed), []
     if counts.max() > min(shares) * len(groups) / 2:
-        note = (
-            f"{repeats} rows repeat another, one of them {counts.max()} times: too few different "
-            "rows to keep equal ones on one side of the split."
+        note = say(
+            "{repeats} rows repeat another, one of them {most} times: too few different rows to "
+            "keep equal ones on one side of the split.",
+            repeats=repeats,
+            most=int(counts.max()),
         )
         return split_rows(strata, shares=shares, seed=seed), [note]
     sides = split_rows(strata, shares=shares, seed=seed, groups=groups)
-    return sides, [f"{repeats} rows repeat another: equal rows were kept on one side of the split."]
+    note = say(
+        "{repeats} rows repeat another: equal rows were kept on one side of the split.",
+        repeats=repeats,
+    )
+    return sides, [note]
 
 
 def _bins(y: Tensor) -> Ints:
@@ -187,12 +206,22 @@ def _comparable(x: Tensor) -> NDArray[Any]:
 def _seen_before(splits: dict[str, Split]) -> list[str]:
     """Name held-out rows that also stand in the training rows, as a user's own split may have."""
     seen = {row.tobytes() for row in _comparable(splits["training"].x)}
-    notes = []
+    notes: list[str] = []
     for side in ("validation", "test"):
         count = sum(row.tobytes() in seen for row in _comparable(splits[side].x))
         if count:
+            of = {"count": count, "all": len(splits[side])}
             notes.append(
-                f"{count} of {len(splits[side])} {side} rows also stand in the training rows: "
-                f"scores on them flatter the network."
+                say(
+                    "{count} of {all} validation rows also stand in the training rows: scores on "
+                    "them flatter the network.",
+                    **of,
+                )
+                if side == "validation"
+                else say(
+                    "{count} of {all} test rows also stand in the training rows: scores on them "
+                    "flatter the network.",
+                    **of,
+                )
             )
     return notes

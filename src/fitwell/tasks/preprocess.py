@@ -14,6 +14,7 @@ from fitwell.errors import BadInput, TaskError
 from fitwell.tasks.cells import as_numbers, as_text
 from fitwell.tasks.columns import fitted, unusable
 from fitwell.tasks.encoders import ENCODERS, Encoder, moments
+from fitwell.words import say
 
 SCHEMA = 1
 
@@ -68,7 +69,8 @@ class Preprocess:
             if encoder is not None and encoder.features:
                 encoders.append(encoder)
             else:
-                left_out.setdefault(reason or "without anything that repeats", []).append(name)
+                nothing = say("without anything that repeats")
+                left_out.setdefault(reason or nothing, []).append(name)
         if not encoders:
             raise TaskError(
                 f"No column but the target {target!r} tells rows apart: "
@@ -188,5 +190,7 @@ def _left_out(reason: str, names: Sequence[str]) -> str:
     """One sentence on columns that are not used."""
     columns = ", ".join(repr(name) for name in names)
     if len(names) > 1:
-        return f"Columns {columns} were left out: each is {reason}."
-    return f"Column {columns} was left out: it is {reason}."
+        return say(
+            "Columns {columns} were left out: each is {reason}.", columns=columns, reason=reason
+        )
+    return say("Column {column} was left out: it is {reason}.", column=columns, reason=reason)

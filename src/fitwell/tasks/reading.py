@@ -17,6 +17,7 @@ import polars as pl
 
 from fitwell.errors import TaskError
 from fitwell.tasks.cells import MISSING
+from fitwell.words import say
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -85,16 +86,19 @@ def _read_text(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     names, strings = _strings(text, delimiter, path)
     notes = [] if encoding in ("utf-8", "ascii") else [_on_encoding(encoding)]
     if delimiter != ",":
-        shown = "tabs" if delimiter == "\t" else repr(delimiter)
-        notes.append(f"Columns are separated by {shown}.")
+        shown = say("tabs") if delimiter == "\t" else repr(delimiter)
+        notes.append(say("Columns are separated by {sign}.", sign=shown))
     frame, odd = typed(strings.rename(dict(zip(strings.columns, names, strict=True))), delimiter)
     return frame, (*notes, *odd)
 
 
 def _on_encoding(encoding: str) -> str:
     if encoding.startswith("utf"):
-        return f"The file was read as {encoding}."
-    return f"The file was read as {encoding}: save it as UTF-8 if letters look wrong."
+        return say("The file was read as {encoding}.", encoding=encoding)
+    return say(
+        "The file was read as {encoding}: save it as UTF-8 if letters look wrong.",
+        encoding=encoding,
+    )
 
 
 def _strings(text: str, delimiter: str, path: Path) -> tuple[list[str], pl.DataFrame]:
@@ -258,8 +262,12 @@ def _typed(cells: pl.Series, delimiter: str, notes: list[str]) -> pl.Series:
     )
     some = ", ".join(map(repr, odd[:3])) + (" …" if len(odd) > 3 else "")
     notes.append(
-        f"Column {name!r} holds numbers; {total - read} cells that are none ({some}) "
-        "count as missing."
+        say(
+            "Column {column} holds numbers; {cells} cells that are none ({some}) count as missing.",
+            column=repr(name),
+            cells=total - read,
+            some=some,
+        )
     )
     return numbers
 

@@ -22,6 +22,7 @@ from fitwell.tasks.preprocess import Preprocess
 from fitwell.tasks.reading import read_table
 from fitwell.tasks.splits import Ints, copies, joined, split_by_time, split_rows, strata_of
 from fitwell.tasks.task import Task
+from fitwell.words import say
 
 Learning: TypeAlias = Literal["classification", "regression"]
 
@@ -66,7 +67,8 @@ def from_file(path: Path, column: str | None, choices: Choices) -> Task:
             f"{', '.join(frame.columns)}."
         )
     data, learning = table_data(frame, column, choices, notes=notes)
-    return task_of(path.stem, data, learning, description=f"Predict {column!r} of {path.name}.")
+    about = say("Predict {column} of {file}.", column=repr(column), file=path.name)
+    return task_of(path.stem, data, learning, description=about)
 
 
 def from_frame(
@@ -99,7 +101,8 @@ def from_frame(
     """
     choices = Choices(kind, group, time, seed)
     data, learning = table_data(as_polars(frame), column, choices)
-    return task_of(name, data, learning, description=f"Predict {column!r}.")
+    about = say("Predict {column}.", column=repr(column))
+    return task_of(name, data, learning, description=about)
 
 
 def task_of(name: str, data: Data, learning: Learning, *, description: str) -> Task:
@@ -175,7 +178,15 @@ def _without_gaps(frame: pl.DataFrame, column: str, what: str, said: list[str]) 
     kept = frame.filter(pl.col(column).is_not_null())
     dropped = len(frame) - len(kept)
     if dropped:
-        said.append(f"{dropped} of {len(frame)} rows have no {what} ({column!r}) and were dropped.")
+        said.append(
+            say(
+                "{dropped} of {rows} rows have no {what} ({column}) and were dropped.",
+                dropped=dropped,
+                rows=len(frame),
+                what=what,
+                column=repr(column),
+            )
+        )
     return kept
 
 
@@ -207,18 +218,27 @@ def _learning(
 
 def _on_classes(classes: tuple[str, ...], labels: Ints, column: str) -> list[str]:
     counts = np.bincount(labels)
-    said = [f"{column!r} is learned as {len(classes)} classes."]
+    said: list[str] = [
+        say("{column} is learned as {classes} classes.", column=repr(column), classes=len(classes))
+    ]
     if counts.max() >= DOMINATED * len(labels):
         share = 100 * counts.max() / len(labels)
         said.append(
-            f"{share:.3g} % of the rows are of class {classes[counts.argmax()]!r}: accuracy means "
-            "little here, so balanced accuracy is scored."
+            say(
+                "{share} % of the rows are of class {name}: accuracy means little here, so "
+                "balanced accuracy is scored.",
+                share=f"{share:.3g}",
+                name=repr(classes[counts.argmax()]),
+            )
         )
     return said
 
 
 def _on_numbers(column: str) -> str:
-    return f"{column!r} is learned as a number, scaled by its mean and deviation in training rows."
+    return say(
+        "{column} is learned as a number, scaled by its mean and deviation in training rows.",
+        column=repr(column),
+    )
 
 
 def _sides(
@@ -228,8 +248,11 @@ def _sides(
     same = _equal_rows(frame, column, choices)
     if choices.time is not None:
         said.append(
-            f"Rows were split by {choices.time!r}, which is no input: the earliest train, the "
-            "latest test."
+            say(
+                "Rows were split by {column}, which is no input: the earliest train, the latest "
+                "test.",
+                column=repr(choices.time),
+            )
         )
         times = _times(frame.get_column(choices.time))
         return _without_copies(split_by_time(times, shares=SHARES), same, said)
@@ -237,7 +260,10 @@ def _sides(
         values = frame.get_column(choices.group).to_list()
         groups = copies((i, None) if v is None else v for i, v in enumerate(values))
         said.append(
-            f"Rows were split by {choices.group!r}: each value stays on one side; it is no input."
+            say(
+                "Rows were split by {column}: each value stays on one side; it is no input.",
+                column=repr(choices.group),
+            )
         )
         both = joined(groups, same)
         if len(np.unique(both)) >= 3 and np.bincount(both).max() <= len(frame) / 2:
@@ -282,8 +308,15 @@ def _without_copies(sides: list[Ints], same: Ints, said: list[str]) -> list[Ints
         kept.append(rows[~np.isin(same[rows], seen)])
     dropped = sum(map(len, sides)) - sum(map(len, kept))
     if any(len(after) < len(before) / 2 for before, after in zip(sides, kept, strict=True)):
-        said.append(f"{dropped} later rows repeat earlier ones and were kept: they are most rows.")
+        said.append(
+            say(
+                "{rows} later rows repeat earlier ones and were kept: they are most rows.",
+                rows=dropped,
+            )
+        )
         return sides
     if dropped:
-        said.append(f"{dropped} later rows repeat rows of an earlier side and were dropped.")
+        said.append(
+            say("{rows} later rows repeat rows of an earlier side and were dropped.", rows=dropped)
+        )
     return kept

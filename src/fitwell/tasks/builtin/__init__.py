@@ -11,6 +11,7 @@ from fitwell.tasks.builtin.digits import digits_deep, digits_healthy, digits_row
 from fitwell.tasks.builtin.docstrings import docstrings
 from fitwell.tasks.builtin.tables import breast_cancer, diabetes, wine
 from fitwell.tasks.task import Task
+from fitwell.words import say
 
 
 @final
@@ -38,66 +39,66 @@ class BuiltinTask:
 _TASKS = (
     BuiltinTask(
         "mnist-small",
-        "Handwritten digits of MNIST, 500 to learn from.",
+        say("Handwritten digits of MNIST, 500 to learn from."),
         500,
         "MLP 784-256-256-10",
-        "overfits",
+        say("overfits"),
         mnist_small,
     ),
     BuiltinTask(
         "digits-deep",
-        "Handwritten digits of 8 × 8 pixels, read by twenty layers of sigmoid units.",
+        say("Handwritten digits of 8 × 8 pixels, read by twenty layers of sigmoid units."),
         1078,
         "MLP 64-64×20-10, sigmoid, SGD",
-        "gradients vanish",
+        say("gradients vanish"),
         digits_deep,
     ),
     BuiltinTask(
         "digits-rows-rnn",
-        "Handwritten digits of MNIST read row by row by a plain recurrent network.",
+        say("Handwritten digits of MNIST read row by row by a plain recurrent network."),
         1000,
         "RNN 28-64, 28 steps, recurrent weights × 6, SGD",
-        "gradients explode",
+        say("gradients explode"),
         digits_rows_rnn,
     ),
     BuiltinTask(
         "breast-cancer",
-        "Tumours told benign or malignant by 30 measurements.",
+        say("Tumours told benign or malignant by 30 measurements."),
         341,
         "MLP 30-512×3-2",
-        "far too large",
+        say("far too large"),
         breast_cancer,
     ),
     BuiltinTask(
         "wine",
-        "Wines of three growers told apart by 13 chemical measurements.",
+        say("Wines of three growers told apart by 13 chemical measurements."),
         107,
         "MLP 13-512×3-3",
-        "far too large",
+        say("far too large"),
         wine,
     ),
     BuiltinTask(
         "diabetes",
-        "Progress of diabetes after a year from 10 measurements.",
+        say("Progress of diabetes after a year from 10 measurements."),
         265,
         "MLP 10-512×3-1",
-        "overfits",
+        say("overfits"),
         diabetes,
     ),
     BuiltinTask(
         "docstrings",
-        "Docstrings of Python's standard library, classified by package.",
+        say("Docstrings of Python's standard library, classified by package."),
         1800,
         "MLP 1000-256-128-8 on a bag of words",
-        "overfits",
+        say("overfits"),
         docstrings,
     ),
     BuiltinTask(
         "digits-healthy",
-        "Handwritten digits of 8 × 8 pixels, read by a sensible network.",
+        say("Handwritten digits of 8 × 8 pixels, read by a sensible network."),
         1258,
         "MLP 64-64-10, dropout",
-        "nothing",
+        say("nothing"),
         digits_healthy,
     ),
 )

@@ -16,6 +16,7 @@ from fitwell.tasks.models import RowReader, mlp
 from fitwell.tasks.preparing import SHARES
 from fitwell.tasks.splits import split_rows
 from fitwell.tasks.task import Task
+from fitwell.words import say
 
 _CLASSES = tuple("0123456789")
 
@@ -36,7 +37,7 @@ def mnist_small() -> Task:
         optimizer=partial(AdamW, lr=1e-3),
         batch_size=32,
         epochs=30,
-        description="Handwritten digits of MNIST, 500 to learn from.",
+        description=say("Handwritten digits of MNIST, 500 to learn from."),
     )
 
 
@@ -57,7 +58,9 @@ def digits_deep() -> Task:
         optimizer=partial(SGD, lr=0.05),
         batch_size=32,
         epochs=25,
-        description="Handwritten digits of 8 × 8 pixels, read by twenty layers of sigmoid units.",
+        description=say(
+            "Handwritten digits of 8 × 8 pixels, read by twenty layers of sigmoid units."
+        ),
     )
 
 
@@ -78,7 +81,9 @@ def digits_rows_rnn() -> Task:
         optimizer=partial(SGD, lr=0.05),
         batch_size=32,
         epochs=30,
-        description="Handwritten digits of MNIST read row by row by a plain recurrent network.",
+        description=say(
+            "Handwritten digits of MNIST read row by row by a plain recurrent network."
+        ),
     )
 
 
@@ -94,7 +99,7 @@ def digits_healthy() -> Task:
         optimizer=partial(AdamW, lr=1e-3),
         batch_size=32,
         epochs=15,
-        description="Handwritten digits of 8 × 8 pixels, read by a sensible network.",
+        description=say("Handwritten digits of 8 × 8 pixels, read by a sensible network."),
     )
 
 

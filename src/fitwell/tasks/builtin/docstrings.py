@@ -22,6 +22,7 @@ from fitwell.tasks.models import mlp
 from fitwell.tasks.preparing import SHARES
 from fitwell.tasks.splits import split_rows
 from fitwell.tasks.task import Task
+from fitwell.words import say
 
 PACKAGES = (
     "asyncio", "collections", "concurrent", "ctypes", "distutils", "email", "http", "idlelib",
@@ -49,9 +50,12 @@ def docstrings() -> Task:
     vocabulary = _vocabulary([texts[row] for row in sides[0]])
     x, y = _hot(texts, vocabulary), torch.from_numpy(labels)
     train, validation, test = (Split(x[rows], y[rows]) for rows in map(torch.from_numpy, sides))
-    note = (
-        f"{len(texts)} different docstrings of at least {MIN_WORDS} words; an input for each of "
-        f"the {len(vocabulary)} words in most training texts, 1 where the text has it."
+    note = say(
+        "{texts} different docstrings of at least {least} words; an input for each of the {words} "
+        "words in most training texts, 1 where the text has it.",
+        texts=len(texts),
+        least=MIN_WORDS,
+        words=len(vocabulary),
     )
     return Task(
         "docstrings",
@@ -61,7 +65,7 @@ def docstrings() -> Task:
         "accuracy",
         batch_size=64,
         epochs=20,
-        description="Docstrings of Python's standard library, classified by package.",
+        description=say("Docstrings of Python's standard library, classified by package."),
     )
 
 

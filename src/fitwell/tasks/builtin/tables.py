@@ -8,6 +8,7 @@ from typing import Any
 from fitwell.errors import require
 from fitwell.tasks.models import mlp
 from fitwell.tasks.task import Task
+from fitwell.words import say
 
 HIDDEN = (512, 512, 512)
 
@@ -20,7 +21,7 @@ def breast_cancer() -> Task:
         1993.
     """
     loaded = require("sklearn.datasets").load_breast_cancer()
-    return _task("breast-cancer", loaded, "diagnosis", "Tumours told benign or malignant.")
+    return _task("breast-cancer", loaded, "diagnosis", say("Tumours told benign or malignant."))
 
 
 def wine() -> Task:
@@ -30,7 +31,7 @@ def wine() -> Task:
         Forina et al., PARVUS, 1988.
     """
     loaded = require("sklearn.datasets").load_wine()
-    return _task("wine", loaded, "grower", "Wines of three growers told apart.")
+    return _task("wine", loaded, "grower", say("Wines of three growers told apart."))
 
 
 def diabetes() -> Task:
@@ -40,7 +41,7 @@ def diabetes() -> Task:
         Efron et al., "Least angle regression", 2004.
     """
     loaded = require("sklearn.datasets").load_diabetes(scaled=False)
-    return _task("diabetes", loaded, "progression", "Progress of diabetes after a year.")
+    return _task("diabetes", loaded, "progression", say("Progress of diabetes after a year."))
 
 
 def _task(name: str, loaded: Any, target: str, description: str) -> Task:
