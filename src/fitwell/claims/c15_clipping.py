@@ -58,9 +58,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     return Measured(
         {TEST: tested(runs)},
         (
-            Arrows(
-                say("The gradient keeps its direction"), tuple(arrows(train.x, train.y)), radius=1.0
-            ),
+            Arrows(title, arrows(train.x, train.y), radius=1.0),
             learning(runs),
         ),
     )
