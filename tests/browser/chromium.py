@@ -78,6 +78,7 @@ def chromium(browser: str, driver: str) -> Iterator[Chromium]:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         started = webdriver.Chrome(options, Service(driver))
         try:
+            started.set_script_timeout(60)
             yield Chromium(started)
         finally:
             started.quit()
@@ -160,15 +161,21 @@ class Chromium:
         """Return the text that is seen, as one line."""
         return " ".join(self.run("return document.body.innerText").split())
 
-    def violations(self, *impacts: str) -> list[str]:
-        """Return what axe finds of these impacts, each with the first element concerned."""
+    def violations(self, *impacts: str, without: str = "#none") -> list[str]:
+        """Return what axe finds of these impacts, each with the first elements concerned.
+
+        Args:
+            impacts: As axe names them, from ``"minor"`` to ``"critical"``.
+            without: Selector of what is left out.
+        """
         if not self.run("return typeof axe === 'object'"):
             self.run(axe_source())
         found = self.driver.execute_async_script(
-            "const done = arguments[0];"
-            "axe.run(document, { resultTypes: ['violations'] })"
+            "const [without, done] = arguments;"
+            "axe.run({ exclude: [[without]] }, { resultTypes: ['violations'] })"
             ".then((r) => done(r.violations), (e) => done([{ impact: 'critical', id: String(e),"
-            " help: '', nodes: [] }]));"
+            " help: '', nodes: [] }]));",
+            without,
         )
         return [
             f"{v['impact']}: {v['id']}: {v['help']}: "
