@@ -22,7 +22,7 @@ from fitwell.records import (
     some_of,
     worst_of,
 )
-from fitwell.report.afterword import CURE_FILES, again_lines, unhelpful_lines
+from fitwell.report.afterword import CURE_FILES, again_lines, installed, unhelpful_lines
 from fitwell.report.charts import Data, nothing_silent
 from fitwell.report.conditions import (
     condition_sentence,
@@ -47,7 +47,7 @@ from fitwell.report.numbers import (
     scores_on_test,
 )
 from fitwell.report.series import best_trials
-from fitwell.report.theme import colour_rules, look, template_text
+from fitwell.report.theme import DARK, LIGHT, colour_rules, colours, look, template_text
 from fitwell.report.wording import (
     averaged_sentence,
     cure_headline,
@@ -136,7 +136,7 @@ def diagnosis_page(
             quiet=nothing_silent(trace),
             notes=notes,
             command=command,
-            again=again_lines(fingerprint=fingerprint),
+            again=again_lines(versions=installed(), fingerprint=fingerprint),
         )
 
 
@@ -233,7 +233,7 @@ def _study_page(record: StudyRecord, command: str) -> str:
         ),
         about=_about(task),
         command=command,
-        again=again_lines(seeds=record.seeds, fingerprint=task.fingerprint),
+        again=again_lines(seeds=record.seeds, versions=installed(), fingerprint=task.fingerprint),
     )
 
 
@@ -265,6 +265,7 @@ def page(template: str, **content: Any) -> str:
         vega=_vega(),
         style=style,
         look=look(),
+        palettes={scheme: colours(scheme) for scheme in (LIGHT, DARK)},
         script=asset("figures.js"),
         **content,
     )
