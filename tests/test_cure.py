@@ -103,6 +103,7 @@ def test_every_file_is_there_and_nothing_else(cured):
         "model.pt",
         "recipe.json",
         "report.html",
+        "report.md",
         "result.json",
         "study.db",
         "trace.json",

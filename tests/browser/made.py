@@ -15,7 +15,11 @@ from torch import Tensor, nn
 from fitwell.anatomy import inspect
 from fitwell.records import (
     Anatomy,
+    Answer,
     ArmRecord,
+    Arrows,
+    Bars,
+    ClaimRecord,
     Contribution,
     CureRecord,
     Curves,
@@ -23,7 +27,12 @@ from fitwell.records import (
     Effect,
     Facts,
     Finding,
+    Heat,
+    Histogram,
+    Images,
     LayerFact,
+    Lines,
+    Measured,
     Quantity,
     RemedySpec,
     Row,
@@ -33,7 +42,10 @@ from fitwell.records import (
     TaskRecord,
     Trace,
     Trial,
+    Units,
     Verdict,
+    WatchedModel,
+    WatchedProgram,
 )
 
 HOSTILE = (
@@ -221,6 +233,56 @@ def diverged() -> CureRecord:
     return replace(
         found, trace=Trace(rows, found.trace.facts), baseline=runs,
         proof=replace(found.proof, arms=arms),
+    )  # fmt: skip
+
+
+def program(*names: str) -> WatchedProgram:
+    """Return a program that trained networks of these names, sick and healthy in turn."""
+    layers = tuple(f"{name}.fc" for name in names) or ("fc1", "fc2")
+    models = tuple(
+        WatchedModel(
+            name, "Sequential" if place % 2 else name, 1000 + place, "Adam", 640,
+            Diagnosis(() if place % 2 else (vanishing(layers),)), 0.004, trace_of(layers),
+        )
+        for place, name in enumerate(names)
+    )  # fmt: skip
+    return WatchedProgram("train.py", 0, models)
+
+
+def claims(*titles: str) -> tuple[ClaimRecord, ...]:
+    """Return claims of these titles, each with a picture of every kind."""
+    rng = random.Random(7)
+    arms = ("plain", "dropout of 0.5")
+    normal = tuple(rng.gauss(0, 0.1) for _ in range(400))
+    pictures = (
+        Lines("Loss", "epoch", "loss", tuple((a, e, 1 / (e + n), 0.9 / (e + n), 1.1 / (e + n))
+              for n, a in enumerate(arms, 1) for e in range(1, 30)), log_y=True),
+        Bars("Gap", "layer", "gap", tuple((f"fc{n}", a, n / 3) for n in (1, 2, 3) for a in arms)),
+        Histogram("Weights", "weight", {arms[0]: normal, arms[1]: (0.0,) * 200 + normal[:200]}),
+        Heat("Means", "unit", "row", tuple((f"row {r}", f"unit {u}", r * u / 6)
+             for r in range(4) for u in range(3)), cut="rows", written=True),
+        Units("Units", tuple(tuple(rng.random() < 0.5 for _ in range(n)) for n in (6, 9, 4))),
+        Arrows("Gradients", (("before", 3.0, 4.0), ("after", 0.6, 0.8)), 1.0),
+        Images("Digits", (("seven", tuple(tuple(rng.random() for _ in range(14))
+               for _ in range(14))),) * 4),
+    )  # fmt: skip
+    effects = {"supported": 0.1, "not supported": 0.0, "reversed": -0.1}
+    answers = tuple(
+        Answer(
+            "larger", "gap", arms[1], arms[0], (0.0, math.inf),
+            Effect(mean, mean - 0.05, mean + 0.05, 0.01, 8), outcome,
+        )
+        for outcome, mean in effects.items()
+    )  # fmt: skip
+    values = {"gap": {arm: tuple(rng.random() for _ in range(8)) for arm in arms}}
+    return tuple(
+        ClaimRecord(
+            number, f"claim-{number}", title, f"Is it so: {title}", "500 digits",
+            r"\frac{1}{n} \sum_i \max(0, x_i)", title, f"nn.Dropout(0.5)  # {title}",
+            "keras.layers.Dropout(0.5)", tuple(range(8)), Measured(values, pictures),
+            (answers[number % 3],), 3.5,
+        )
+        for number, title in enumerate(titles, 1)
     )  # fmt: skip
 
 

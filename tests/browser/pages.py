@@ -13,9 +13,13 @@ from torch import nn
 import fitwell
 from fitwell.cure import cure
 from fitwell.recipe import Recipe
-from fitwell.report.html import cure_page, diagnosis_page, study_page
+from fitwell.report.claims_page import claims_page
+from fitwell.report.claims_wording import About
+from fitwell.report.html import cure_page, diagnosis_page, study_page, watched_page
 from fitwell.studies import InProcess, check, compare
 from fitwell.tasks import Task
+
+ABOUT = About("fitwell learn", {"fitwell": "0.1.0"}, "2026-11-30")
 
 
 @cache
@@ -54,6 +58,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "cure that helped nothing": lambda: cure_page(made.not_helped()),
     "cure of runs that diverge": lambda: cure_page(made.diverged()),
     "cure of hostile names": lambda: cure_page(made.hostile()),
+    "cure in Korean": lambda: cure_page(made.not_helped(), lang="ko"),
+    "watch": lambda: watched_page(made.program("maker", *made.HOSTILE[:3])),
+    "learn": lambda: claims_page(made.claims("Dropout helps", *made.HOSTILE[:2]), ABOUT),
     "cure of 200 runs and 300 layers": lambda: cure_page(made.cured(arms=25, layers=300)),
     "compare of 200 runs": lambda: study_page(made.study(25)),
 }

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 
 import pytest
 
-from fitwell.records import Anatomy, CureRecord, Diagnosis, LearningCurve, Node, Role
+from fitwell.records import Anatomy, CureRecord, Diagnosis, Images, LearningCurve, Node, Role
 from fitwell.report.charts import Figure
+from fitwell.report.charts.claims import picture_figure
 from fitwell.report.export import SCALE, figure_files, figure_svg, spec_of
 from fitwell.report.figures import cure_figures
 from fitwell.report.network_svg import network_figure
@@ -54,6 +56,12 @@ def test_panels_side_by_side_keep_numbers_of_their_own(losses: Figure) -> None:
     assert "datasets" not in spec
     for panel, part in zip(losses.panels, spec["concat"], strict=True):
         assert panel.csv in [layer.get("data", {}).get("values") for layer in part["layer"]]
+
+
+def test_images_have_their_size() -> None:
+    figure = picture_figure(Images("Rows", (("one", ((0.0, 1.0), (1.0, 0.0))),)))
+    (size,) = re.findall(r'<image[^>]* width="(\d+)" height="(\d+)"', figure_svg(figure))
+    assert size == ("114", "114")
 
 
 def test_a_title_in_another_language_gives_the_same_name(losses: Figure) -> None:

@@ -110,7 +110,7 @@ def test_evidence_that_is_not_finite_is_said_in_words(diagnosis: Diagnosis) -> N
 def test_what_was_not_judged_is_said_of_a_healthy_run_too() -> None:
     text = printed(diagnosis_table(Diagnosis((), ("overfitting: no validation data.",))))
     assert "Healthy: nothing was found." in text
-    assert "Not judged: overfitting: no validation data." in text
+    assert "Not judged: Overfitting: no validation data." in text
 
 
 def test_tasks_are_listed_with_what_ails_them() -> None:

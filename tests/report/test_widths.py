@@ -31,7 +31,7 @@ from fitwell.report.sparklines import (
 )
 from fitwell.report.terminal import cure_story, diagnosis_story, files_written, study_story
 from fitwell.report.watched import watched_story
-from fitwell.words import speaking
+from fitwell.words import LANGUAGES, speaking
 
 NAMES = [
     "encoder.layers.11.self_attention." * 5 + "weight",
@@ -86,7 +86,7 @@ def stories(
     ]
 
 
-@pytest.mark.parametrize("language", ["en"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_line_is_wider_than_eighty_columns(
     stories: list[tuple[Any, ...]], language: str
 ) -> None:

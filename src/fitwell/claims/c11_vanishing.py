@@ -75,8 +75,10 @@ CLAIM = Claim(
     keras="""
         import torch  # the backend of Keras here
 
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, model(x))
-        loss.backward()
+        loss = keras.losses.sparse_categorical_crossentropy(
+            y, model(x), from_logits=True
+        )
+        loss.mean().backward()
         for w in model.trainable_weights:
             print(w.path, w.value.grad.norm().item())
     """,

@@ -16,7 +16,7 @@ from fitwell.records import Measured
 from fitwell.tasks.models import mlp
 from fitwell.words import say
 
-SIGMOID, FASTER = say("sigmoid"), say("sigmoid, ten times the rate")
+SIGMOID, FASTER = say("sigmoid"), say("sigmoid at ten times the rate")
 RELU, LEAKY = say("ReLU"), say("Leaky ReLU")
 
 

@@ -76,11 +76,15 @@ CLAIM = Claim(
     ),
     torch="""
         loss_fn(model(x), y).backward()
-        weight = next(m.weight for m in model.modules() if isinstance(m, nn.Linear))
-        dead = (weight.grad == 0).all(dim=1)  # units without a gradient from any row
+        first = next(model.parameters())  # (units, inputs)
+        dead = (first.grad == 0).all(dim=1)
     """,
     keras="""
-        hidden = keras.Sequential([keras.layers.Dense(32), keras.layers.LeakyReLU(0.01)])
-        dead = keras.ops.all(hidden(x) <= 0, axis=0)  # with ReLU these would be dead
+        hidden = keras.Sequential([
+            keras.layers.Dense(32),
+            keras.layers.LeakyReLU(0.01),
+        ])
+        # with ReLU these units would be dead:
+        silent = keras.ops.all(hidden(x) <= 0, axis=0)
     """,
 )

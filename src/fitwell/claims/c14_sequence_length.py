@@ -18,8 +18,8 @@ from fitwell.words import say
 
 ARMS: dict[str, float] = {
     (OWN := say("PyTorch's own weights")): 1.0,
-    (THREE := say("three times as large")): 3.0,
-    (SIX := say("six times as large")): 6.0,
+    (THREE := say("weights three times as large")): 3.0,
+    (SIX := say("weights six times as large")): 6.0,
 }
 LENGTHS, WHOLE = (7, 14, 28, 56, 112), 28
 GROWTH = say("log10 of the gradient's growth a step")
@@ -59,7 +59,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
     return Measured(
         {GROWTH: growth, EARLY: early},
         (
-            Lines(*by_length, norm, tuple(lengths), log_x=True, log_y=True),
+            Lines(*by_length, norm, tuple(lengths), log_y=True),
             Lines(*by_time, norm, tuple(times), log_y=True),
         ),
     )
@@ -86,7 +86,7 @@ CLAIM = Claim(
         "Where these stretch by more than tanh holds back, the factors multiply: the gradient of "
         "long sequences explodes, and what comes from the early steps drowns the rest. How far it "
         "holds: it takes large weights. With PyTorch's own the factor is below 1, the gradient of "
-        "the weights soon stops growing, and the early steps are not heard at all: the same "
+        "the weights does not grow, and the early steps are not heard at all: the same "
         "product, vanishing. (Bengio et al. 1994; Pascanu et al. 2013.)"
     ),
     torch="""
@@ -101,9 +101,10 @@ CLAIM = Claim(
 
         rnn = keras.layers.SimpleRNN(16)
         for length in (7, 14, 28, 56):
-            keras.ops.sum(rnn(keras.random.normal((32, length, 8)))).backward()
-            recurrent = rnn.trainable_weights[1].value
-            print(length, recurrent.grad.norm().item())
-            recurrent.grad = None
+            x = keras.random.normal((32, length, 8))
+            rnn(x).sum().backward()
+            w = rnn.trainable_weights[1].value
+            print(length, w.grad.norm().item())
+            w.grad = None
     """,
 )

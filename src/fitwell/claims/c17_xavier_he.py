@@ -17,10 +17,10 @@ from fitwell.tasks.models import mlp
 from fitwell.words import say
 
 ARMS = {
-    (XAVIER_TANH := say("tanh, Xavier")): (nn.Tanh, "xavier_normal"),
-    (HE_TANH := say("tanh, He")): (nn.Tanh, "he_normal"),
-    (XAVIER_RELU := say("ReLU, Xavier")): (nn.ReLU, "xavier_normal"),
-    (HE_RELU := say("ReLU, He")): (nn.ReLU, "he_normal"),
+    (XAVIER_TANH := say("tanh with Xavier")): (nn.Tanh, "xavier_normal"),
+    (HE_TANH := say("tanh with He")): (nn.Tanh, "he_normal"),
+    (XAVIER_RELU := say("ReLU with Xavier")): (nn.ReLU, "xavier_normal"),
+    (HE_RELU := say("ReLU with He")): (nn.ReLU, "he_normal"),
 }
 
 

@@ -79,10 +79,13 @@ CLAIM = Claim(
     torch="""
         rnn = nn.RNN(28, 64, batch_first=True)
         states, _ = rnn(sequences)  # (rows, steps, units)
-        print(states.mean(dim=0), states.std(dim=0))  # one row a time step
+        print(states.mean(dim=0))  # one row a time step
+        print(states.std(dim=0))
     """,
     keras="""
-        states = keras.layers.SimpleRNN(64, return_sequences=True)(sequences)
-        print(keras.ops.mean(states, axis=0), keras.ops.std(states, axis=0))  # one row a step
+        rnn = keras.layers.SimpleRNN(64, return_sequences=True)
+        states = rnn(sequences)  # (rows, steps, units)
+        print(keras.ops.mean(states, axis=0))  # one row a step
+        print(keras.ops.std(states, axis=0))
     """,
 )

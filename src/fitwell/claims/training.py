@@ -67,11 +67,6 @@ def compared(
     return {arm: done[arm] for arm in arms}
 
 
-def final_gap(run: RunRecord) -> float:
-    """Return by how much the validation loss stood above the training loss after the last epoch."""
-    return run.curves.validation_loss[-1] - run.curves.train_loss[-1]
-
-
 def chosen(doses: Mapping[str, Sequence[Fitted]]) -> tuple[Fitted, ...]:
     """Return of every seed the run of the dose that is best on the validation rows.
 

@@ -186,9 +186,13 @@ def cure(
 
 
 def _spelled(verb: str, task: str, **options: object) -> str:
-    """Return a command as a shell takes it; options that are None are left out."""
-    given = [w for k, v in options.items() if v is not None for w in (f"--{k}", str(v))]
-    return shlex.join(["fitwell", verb, task, *given])
+    """Return a command as a shell takes it; options that are None are left out, lists repeated."""
+    words = []
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [f"--{name}", str(one)]
+    return shlex.join(["fitwell", verb, task, *words])
 
 
 @app.command()
@@ -237,6 +241,8 @@ def check(
                 report,
                 notes=about.notes,
                 anatomy=about.anatomy,
+                command=_spelled("check", task, target=target, kind=kind, group=group, time=time),
+                fingerprint=about.fingerprint,
                 lang=lang,
             )
             write_text(report, text)
@@ -278,7 +284,7 @@ def compare(
     """Compare recipes with the untreated network, seed by seed."""
     writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
     folder_for(figures)
-    from fitwell.report.figures import study_figures
+    from fitwell.report.figures import study_drawings
     from fitwell.report.formats import is_markdown, report_of
     from fitwell.report.terminal import study_story
     from fitwell.report.wording import headline_line, study_headline
@@ -303,9 +309,12 @@ def compare(
         else:
             show(study_story(found.record))
         if report is not None:
-            write_text(report, report_of(found.record, report, lang=lang))
+            again = {"recipe": recipe, "seeds": seeds, "target": target, "kind": kind}
+            command = _spelled("compare", task, **again, group=group, time=time)
+            command += " --tune-rate" * tune_rate
+            write_text(report, report_of(found.record, report, command=command, lang=lang))
         if figures is not None:
-            write_figures(figures, study_figures(found.record))
+            write_figures(figures, study_drawings(found.record))
 
 
 @app.command()
@@ -326,7 +335,8 @@ def tasks(json: Json = None, quiet: Quiet = False) -> None:
         for task in builtin().values()
     ]
     if quiet:
-        result("\n".join(str(task["name"]) for task in known))
+        for task in known:
+            result(str(task["name"]))
     else:
         show(tasks_table(known))
     write_json(json, {"schema": 1, "tasks": known})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from fitwell.records import CureRecord, RemedySpec, Trial
 from fitwell.report.numbers import score
@@ -65,6 +68,15 @@ def again_lines(
     if files:
         lines.append(say("Beside this page: {files}.", files=", ".join(files)))
     return tuple(lines)
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of what a run that was just made depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("fitwell", "torch", "numpy"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _unhelpful(record: CureRecord, spec: RemedySpec, trial: Trial, untreated: float) -> str:

@@ -91,15 +91,27 @@ def spec_of(figure: Figure, *, caption: bool = True) -> Spec:
 
 
 def _part(panel: Panel, width: int) -> Spec:
+    """Return a panel as it stands beside others, of that width unless it has one of its own."""
     spec = {name: part for name, part in _own_data(panel.spec).items() if name != "$schema"}
-    title = {"text": _lines(panel.heading, width), "anchor": "start", "fontWeight": "normal"}
     spec.pop("autosize", None)
-    return {**_wide(spec, width), "title": {**title, "color": painted("var(--soft)")}}
+    own = width if spec["width"] == "container" else spec["width"]
+    title = {"text": _lines(panel.heading, width), "anchor": "start", "fontWeight": "normal"}
+    title["color"] = painted("var(--soft)")
+    return {**_measured(spec, own), "width": own, "title": title}
 
 
-def _wide(spec: Spec, width: int) -> Spec:
-    """Return a specification of that width, unless it has a width of its own."""
-    return {**spec, "width": width if spec["width"] == "container" else spec["width"]}
+def _measured(part: Any, width: int) -> Any:
+    """Return a part whose expressions hold the width: beside others, none is known by that name."""
+    if isinstance(part, list):
+        return [_measured(one, width) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: re.sub(r"\bwidth\b", str(width), value)
+        if name == "expr" and isinstance(value, str)
+        else _measured(value, width)
+        for name, value in part.items()
+    }
 
 
 def _own_data(spec: Spec) -> Spec:

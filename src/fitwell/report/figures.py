@@ -84,9 +84,17 @@ def watched_figures(program: WatchedProgram) -> Figures:
 
 
 def cure_drawings(record: CureRecord) -> Drawings:
-    """Return the figures of a cure with the network."""
-    network = network_figure(record.task.anatomy, record.diagnosis)
+    """Return the figures of a cure with the network, its treated places marked."""
+    changes = record.proof.arms[-1].changes if record.proof is not None else ()
+    network = network_figure(record.task.anatomy, record.diagnosis, changes)
     return {"network": network, **cure_figures(record)}
+
+
+def study_drawings(record: StudyRecord) -> Drawings:
+    """Return the figures of a comparison with the network, its treated places marked."""
+    changes = [change for arm in record.arms for change in arm.changes]
+    network = network_figure(record.task.anatomy, Diagnosis(), changes)
+    return {"network": network, **study_figures(record)}
 
 
 def diagnosis_drawings(diagnosis: Diagnosis, trace: Trace, anatomy: Anatomy | None) -> Drawings:

@@ -22,7 +22,7 @@ from fitwell.records import (
     some_of,
     worst_of,
 )
-from fitwell.report.afterword import CURE_FILES, again_lines, unhelpful_lines
+from fitwell.report.afterword import CURE_FILES, again_lines, installed, unhelpful_lines
 from fitwell.report.charts import Data, nothing_silent
 from fitwell.report.conditions import (
     condition_sentence,
@@ -31,8 +31,12 @@ from fitwell.report.conditions import (
     unjudged_sentence,
 )
 from fitwell.report.evidence import evidence_lines
-from fitwell.report.figures import cure_figures, diagnosis_figures, study_figures
-from fitwell.report.network_svg import network_figure
+from fitwell.report.figures import (
+    cure_drawings,
+    diagnosis_drawings,
+    diagnosis_figures,
+    study_drawings,
+)
 from fitwell.report.numbers import (
     change,
     duration,
@@ -43,7 +47,7 @@ from fitwell.report.numbers import (
     scores_on_test,
 )
 from fitwell.report.series import best_trials
-from fitwell.report.theme import colour_rules, look, template_text
+from fitwell.report.theme import DARK, LIGHT, colour_rules, colours, look, template_text
 from fitwell.report.wording import (
     averaged_sentence,
     cure_headline,
@@ -128,12 +132,11 @@ def diagnosis_page(
             title=title,
             diagnosis=diagnosis,
             headline=diagnosis_headline(diagnosis),
-            network=network_figure(anatomy, diagnosis),
-            **diagnosis_figures(trace, diagnosis),
+            **diagnosis_drawings(diagnosis, trace, anatomy),
             quiet=nothing_silent(trace),
             notes=notes,
             command=command,
-            again=again_lines(fingerprint=fingerprint),
+            again=again_lines(versions=installed(), fingerprint=fingerprint),
         )
 
 
@@ -178,8 +181,7 @@ def _cure_page(record: CureRecord) -> str:
         task=task,
         headline=cure_headline(record),
         facts=_facts(record),
-        network=network_figure(task.anatomy, record.diagnosis, arms[-1].changes if arms else ()),
-        **cure_figures(record),
+        **cure_drawings(record),
         quiet=nothing_silent(record.trace),
         rate=f"{arms[-1].rate:g} ×" if arms else "",
         effects=arms[-1].runs[0].took_effect if arms and arms[-1].runs else (),
@@ -218,7 +220,7 @@ def _study_page(record: StudyRecord, command: str) -> str:
         ],
         sentences=[study_sentence(verdict, task) for verdict in verdicts],
         evidence=evidence_lines(task, record.arms),
-        **study_figures(record),
+        **study_drawings(record),
         arms=Data(
             (
                 say("arm"),
@@ -230,11 +232,8 @@ def _study_page(record: StudyRecord, command: str) -> str:
             tuple(_arm_row(arm, task) for arm in record.arms),
         ),
         about=_about(task),
-        network=network_figure(
-            task.anatomy, Diagnosis(), [change for arm in record.arms for change in arm.changes]
-        ),
         command=command,
-        again=again_lines(seeds=record.seeds, fingerprint=task.fingerprint),
+        again=again_lines(seeds=record.seeds, versions=installed(), fingerprint=task.fingerprint),
     )
 
 
@@ -266,6 +265,7 @@ def page(template: str, **content: Any) -> str:
         vega=_vega(),
         style=style,
         look=look(),
+        palettes={scheme: colours(scheme) for scheme in (LIGHT, DARK)},
         script=asset("figures.js"),
         **content,
     )

@@ -26,6 +26,7 @@ from fitwell.report.conditions import (
     condition_title,
     severity_word,
     unexplained,
+    unjudged_sentence,
 )
 from fitwell.report.measures import evidence_title
 from fitwell.report.numbers import (
@@ -68,7 +69,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> RenderableType:
         named = ", ".join(condition_title(name).lower() for name in diagnosis.muted)
         parts.append(Text(say("Muted: {conditions}", conditions=named), style="dim"))
     for text in diagnosis.unjudged:
-        line = say("Not judged: {sentence}", sentence=printable(told(text)))
+        line = say("Not judged: {sentence}", sentence=printable(unjudged_sentence(text)))
         parts.append(Text(line, style="dim"))
     return Group(*parts)
 

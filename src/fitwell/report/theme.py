@@ -43,7 +43,8 @@ def colour_rules() -> str:
     dark = _properties(_theme()[DARK])
     return (
         f":root {{\n  color-scheme: light dark;\n{light}}}\n"
-        f"@media (prefers-color-scheme: dark) {{ :root {{\n{dark}}} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{\n{dark}}} }}\n"
+        "@media print { :root { color-scheme: light; } }\n"
     )
 
 

@@ -11,7 +11,7 @@ from fitwell.report.charts.figure import Data, Figure, Panel, Spec
 from fitwell.report.charts.vega import drawable, drawn, sized, tips
 from fitwell.report.numbers import SHARES, change, interval, mean, score
 from fitwell.report.series import paired_differences
-from fitwell.report.wording import metric_title, remedy_label
+from fitwell.report.wording import arm_title, metric_title, remedy_label
 from fitwell.words import say
 
 ROW = 54
@@ -23,8 +23,10 @@ def scores_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     treated = [arm for arm in arms if arm.verdict is not None]
     if not treated:
         return None
-    effects = [(arm.name, arm.verdict.effect) for arm in treated if arm.verdict is not None]
-    seeds = [(arm.name, paired_differences(arms[0], arm, task)) for arm in treated]
+    effects = [
+        (arm_title(arm.name), arm.verdict.effect) for arm in treated if arm.verdict is not None
+    ]
+    seeds = [(arm_title(arm.name), paired_differences(arms[0], arm, task)) for arm in treated]
     name = metric_title(task.metric)
     panels = (
         Panel(say("{metric} on test, every seed", metric=name), _scores_panel(task, arms)),
@@ -150,15 +152,15 @@ def _scores_panel(task: TaskRecord, arms: Sequence[ArmRecord]) -> Spec:
     alt = require("altair")
     share = task.metric in SHARES
     rows: list[Mapping[str, Any]] = [
-        {"name": arm.name, "place": place, "seed": run.seed, "value": run.test.metric}
+        {"name": arm_title(arm.name), "place": place, "seed": run.seed, "value": run.test.metric}
         for place, arm in enumerate(arms)
         for run in arm.runs
         if run.test is not None
     ]
     means: list[Mapping[str, Any]] = [
-        {"name": arm.name, "mean": mean(arm.per_seed)} for arm in arms
+        {"name": arm_title(arm.name), "mean": mean(arm.per_seed)} for arm in arms
     ]
-    names = [arm.name for arm in arms]
+    names = [arm_title(arm.name) for arm in arms]
     y = _name_axis(alt, names)
     x = alt.X(
         "value:Q",
@@ -208,6 +210,11 @@ def _names(alt: Any, names: Sequence[str]) -> list[Any]:
 def _arm_row(task: TaskRecord, arm: ArmRecord) -> tuple[str, ...]:
     average = score(mean(arm.per_seed), task.metric)
     if arm.verdict is None:
-        return (arm.name, average, "", "")
+        return (arm_title(arm.name), average, "", "")
     effect = arm.verdict.effect
-    return (arm.name, average, change(effect.mean, task.metric), interval(effect, task.metric))
+    return (
+        arm_title(arm.name),
+        average,
+        change(effect.mean, task.metric),
+        interval(effect, task.metric),
+    )

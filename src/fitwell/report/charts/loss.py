@@ -13,15 +13,18 @@ from fitwell.report.charts.figure import Data, Figure, Panel, Spec
 from fitwell.report.charts.vega import drawable, drawn, sized, tips
 from fitwell.report.numbers import quantity
 from fitwell.report.series import Band, band
+from fitwell.report.wording import arm_title
 from fitwell.words import say, say_many
 
 MAX_PEAK = 30.0
 """Largest loss, as a multiple of the median validation loss, that a linear scale can show."""
+MOST_ARMS = 8
+"""More drawings than these are slow to open, and nobody compares them."""
 
 
 def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     """Draw training and validation loss of each arm over the epochs; None without curves."""
-    bands = [(arm.name, band(arm.runs)) for arm in arms]
+    bands = [(arm_title(arm.name), band(arm.runs)) for arm in _most_telling(arms)]
     bands = [(name, found) for name, found in bands if found.train and found.validation]
     if not bands:
         return None
@@ -41,6 +44,13 @@ def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
     )
     if scale["type"] == "log":
         caption += " " + say("The loss is on a logarithmic scale.")
+    if len(arms) > MOST_ARMS:
+        caption += " " + say(
+            "Drawn are the untreated arm and the {drawn} of {all} others whose score on test "
+            "differs most from it.",
+            drawn=MOST_ARMS - 1,
+            all=len(arms) - 1,
+        )
     return Figure(
         say("Loss over the epochs"),
         panels,
@@ -51,6 +61,13 @@ def loss_figure(task: TaskRecord, arms: Sequence[ArmRecord]) -> Figure | None:
             tuple(row for name, found in bands for row in _loss_rows(name, found)),
         ),
     )
+
+
+def _most_telling(arms: Sequence[ArmRecord]) -> list[ArmRecord]:
+    """Return the first arm and those with the largest effects, in their order."""
+    effects = [abs(arm.verdict.effect.mean) if arm.verdict else math.inf for arm in arms]
+    chosen = sorted(range(len(arms)), key=lambda place: -effects[place])[:MOST_ARMS]
+    return [arms[place] for place in sorted(chosen)]
 
 
 def _loss_panel(arm: str, found: Band, task: TaskRecord, scale: Mapping[str, Any]) -> Spec:

@@ -10,6 +10,7 @@ from fitwell.records import ArmWeights
 from fitwell.report.charts.figure import Data, Figure, Panel, Spec
 from fitwell.report.charts.vega import drawn, sized, tips
 from fitwell.report.numbers import quantity
+from fitwell.report.wording import arm_title
 from fitwell.words import say, say_many
 
 MOST_LAYERS = 40
@@ -100,7 +101,7 @@ def _panel(weights: ArmWeights, most: int) -> Spec:
 def _heading(weights: ArmWeights) -> str:
     return say(
         "{arm}, seed {seed}: {zeros} of {all} exactly zero",
-        arm=weights.arm,
+        arm=arm_title(weights.arm),
         seed=weights.seed,
         zeros=f"{weights.zeros:,}",
         all=f"{weights.total:,}",
@@ -110,7 +111,7 @@ def _heading(weights: ArmWeights) -> str:
 def _words(weights: ArmWeights) -> str:
     return say(
         "{arm}: {zeros} of {all} are exactly zero.",
-        arm=weights.arm,
+        arm=arm_title(weights.arm),
         zeros=f"{weights.zeros:,}",
         all=say_many("{number} weight", "{number} weights", weights.total),
     )
@@ -119,7 +120,7 @@ def _words(weights: ArmWeights) -> str:
 def _table_rows(weights: ArmWeights) -> list[tuple[str, ...]]:
     return [
         (
-            weights.arm,
+            arm_title(weights.arm),
             layer.name,
             f"{layer.total:,}",
             f"{layer.zeros:,}",

@@ -73,6 +73,33 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
 
+  // Printing does not wait for a new drawing: colours of the dark scheme are exchanged in place.
+  const lighten = () => {
+    const light = new Map();
+    for (const [name, colour] of Object.entries(PALETTES.dark)) {
+      if (!light.has(colour)) light.set(colour, PALETTES.light[name]);
+    }
+    for (const part of document.querySelectorAll(".chart svg [fill], .chart svg [stroke]")) {
+      for (const name of ["fill", "stroke"]) {
+        const other = light.get(part.getAttribute(name));
+        if (other) part.setAttribute(name, other);
+      }
+    }
+  };
+
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = opened.filter((part) => !part.closest(".numbers"));
+    opened.forEach((part) => (part.open = true));
+    if (dark.matches) lighten();
+  });
+  window.addEventListener("afterprint", () => {
+    opened.forEach((part) => (part.open = false));
+    if (dark.matches) draw();
+  });
+
   for (const change of ["(prefers-color-scheme: dark)", "(max-width: 34rem)"]) {
     window.matchMedia(change).addEventListener("change", draw);
   }
