@@ -220,6 +220,41 @@ def test_check_draws_the_network_before_the_diagnosis_if_asked(
     }
 
 
+def test_check_speaks_korean_if_asked_and_its_data_stay_english(
+    capsys: pytest.CaptureFixture[str], users_file: str, tmp_path: Path
+) -> None:
+    page, found = tmp_path / "found.html", {}
+    for lang in ("en", "ko"):
+        data = tmp_path / f"{lang}.json"
+        written = ["--json", str(data), "--report", str(page)]
+        assert main(["check", f"{users_file}:small", "--lang", lang, *written]) == 0
+        found[lang] = json.loads(data.read_text())
+    assert found["ko"] == found["en"]
+    told = capsys.readouterr().out
+    assert " test rows; " in told.partition("훈련 ")[0]
+    assert re.search(r"훈련 \d+행, 검증 \d+행, 테스트 \d+행", told)
+    assert '<html lang="ko">' in page.read_text()
+
+
+def test_a_comparison_and_its_progress_speak_korean_if_asked(
+    capsys: pytest.CaptureFixture[str], users_file: str
+) -> None:
+    arguments = ["-r", "soft=dropout(0.5)", "--seeds", "2", "--lang", "ko"]
+    assert main(["compare", f"{users_file}:small", *arguments]) == 0
+    told = capsys.readouterr()
+    assert "처방 없음" in told.out
+    assert "비교 (실행 4개) ..." in told.err
+
+
+@pytest.mark.parametrize("command", ["cure", "check", "compare", "watch", "learn"])
+def test_a_language_that_is_not_known_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    rest = ["-r", "a=l2(0.1)"] if command == "compare" else []
+    said = failed(capsys, command, "--lang", "fr", *rest, "wine")
+    assert said == "A language is one of en, ko; got 'fr'."
+
+
 def test_compare_tells_every_arm_and_writes_it_as_data_and_as_a_page(
     capsys: pytest.CaptureFixture[str], users_file: str, tmp_path: Path
 ) -> None:

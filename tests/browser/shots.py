@@ -1,8 +1,7 @@
 """Pictures of pages for the documentation: ``python -m tests.browser.shots FOLDER PAGE.html …``.
 
 Every page is taken at the width of a desk (1440) and of a telephone (390), in light and dark, down
-to ``HEIGHT`` pixels, and kept with a palette of its own: a page has no more than 128 colours that
-anybody sees.
+to ``HEIGHT`` pixels. Pictures of more than ``HEAVY`` bytes are kept with a palette of 256 colours.
 """
 
 from __future__ import annotations
@@ -17,16 +16,23 @@ from tests.browser.chromium import Chromium, Scheme, chromium, programs
 
 HEIGHT = {1440: 3000, 390: 3000}
 """Most pixels of a picture, by the width of the window."""
+HEAVY = 400_000
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 
 def taken(browser: Chromium, page: Path, width: int, scheme: Scheme) -> bytes:
-    """Return a page in a scheme at a width, as a PNG with a palette."""
+    """Return a page in a scheme at a width, as a PNG."""
     browser.open(page, width=width, scheme=scheme)
-    whole = Image.open(io.BytesIO(browser.picture(HEIGHT[width]))).convert("RGB")
+    seen = browser.picture(HEIGHT[width])
+    whole = Image.open(io.BytesIO(seen)).convert("RGB")
     kept = io.BytesIO()
-    whole.quantize(128, dither=Image.Dither.NONE).save(kept, "PNG", optimize=True)
-    return kept.getvalue()
+    whole.save(kept, "PNG", optimize=True)
+    if kept.tell() <= HEAVY:
+        return kept.getvalue()
+    fewer = io.BytesIO()
+    method = Image.Quantize.MAXCOVERAGE
+    whole.quantize(256, method, dither=Image.Dither.NONE).save(fewer, "PNG", optimize=True)
+    return fewer.getvalue()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -33,15 +33,22 @@ def experiment(seeds: Sequence[int]) -> Measured:
     torch.manual_seed(0)
     order = torch.rand(x.shape[:2]).argsort(1)[..., None]
     shuffled = [of.gather(1, order.expand_as(of)) for of in states]
-    mean, deviation = states[0].mean(0), states[0].std(0)
-    rows = tuple(
-        (say("unit {number}", number=unit + 1), step + 1, m, m - d, m + d)
-        for unit in range(3)
-        for step, (m, d) in enumerate(
-            zip(mean[:, unit].tolist(), deviation[:, unit].tolist(), strict=True)
+    pictures = tuple(
+        Lines(
+            title,
+            say("time step"),
+            value,
+            tuple(
+                (say("unit {number}", number=unit + 1), step + 1, at)
+                for unit in range(3)
+                for step, at in enumerate(of[:, unit].tolist())
+            ),
+        )
+        for title, value, of in (
+            (say("Mean of three hidden units over the rows"), say("mean"), states[0].mean(0)),
+            (say("Their standard deviation"), say("standard deviation"), states[0].std(0)),
         )
     )
-    title = say("Three hidden units: mean and one standard deviation over the rows")
     return Measured(
         {
             APART: {
@@ -50,7 +57,7 @@ def experiment(seeds: Sequence[int]) -> Measured:
                 SHUFFLED: tuple(map(apart, shuffled)),
             }
         },
-        (Lines(title, say("time step"), say("state of the unit"), rows),),
+        pictures,
     )
 
 

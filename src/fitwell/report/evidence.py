@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fitwell.records import ArmRecord, TaskRecord, Verdict
 from fitwell.report.numbers import SHARES, change, interval
+from fitwell.report.wording import arm_title
 from fitwell.words import say, say_many, told
 
 
@@ -13,7 +14,7 @@ def evidence_lines(task: TaskRecord, arms: Iterable[ArmRecord]) -> tuple[str, ..
     """Return the lines beside the verdicts of a study, in the order of its arms."""
     verdicts = [arm.verdict for arm in arms if arm.verdict is not None]
     return tuple(
-        say("{arm}: {sentence}.", arm=said.arm, sentence=told(sentence))
+        say("{arm}: {sentence}.", arm=arm_title(said.arm), sentence=told(sentence))
         for said in verdicts
         for sentence in evidence(said, task)
     )

@@ -12,7 +12,9 @@ from fitwell.studies.bench import Bench
 from fitwell.studies.candidates import Candidate, label
 from fitwell.studies.job import Job, Refusal
 from fitwell.studies.judging import score_step
+from fitwell.studies.search.space import sentence_on
 from fitwell.studies.statistics import beaten, paired_effect
+from fitwell.words import say
 
 SEARCH_SEEDS = tuple(range(1_000_000, 1_000_004))
 """Seeds of the search; those of a proof count from 0 and never come this far."""
@@ -72,7 +74,7 @@ class Race:
         for job, result in answered.items():
             self.tried[jobs[job]] = None
             if isinstance(result, Refusal):
-                self.refused[f"{result.arm} was left out: {result.reason}"] = None
+                self.refused[sentence_on(result.arm, result.reason)] = None
             else:
                 found[job] = result
         return found, len(answered) == len(jobs)
@@ -82,7 +84,7 @@ class Race:
         reason = self.bench.refusal(candidate.recipe)
         if reason is not None:
             self.tried[candidate] = None
-            self.refused[f"{label(candidate.recipe)} was left out: {reason}"] = None
+            self.refused[sentence_on(label(candidate.recipe), reason)] = None
         return reason is None
 
     def score(self, candidate: Candidate) -> Score:
@@ -159,8 +161,10 @@ class Race:
     def left_out(self) -> tuple[str, ...]:
         """Say why candidates could not become the winner."""
         slow = sum(not self.provable(c) for c in self.runs)
-        late = (
-            f"{slow} recipes were passed over, since their proof would not end in time: allow more."
+        late = say(
+            "{recipes} recipes were passed over, since their proof would not end in time: allow "
+            "more.",
+            recipes=slow,
         )
         return (*self.refused, late) if slow else tuple(self.refused)
 

@@ -12,6 +12,7 @@ from fitwell.errors import require
 from fitwell.records import RemedySpec
 from fitwell.remedies import REMEDIES
 from fitwell.studies.candidates import APART, RATES, Candidate, Specs, combined
+from fitwell.words import Said, say
 
 NOT_SEARCHED = frozenset({"EarlyStopping", "FoldBatchNorm", "Prune"})
 """Every arm is scored at its best epoch: stopping early would change nothing but the time. Folding
@@ -197,10 +198,15 @@ def space_for(kind: str, refuse: Refuse) -> Space:
         option = Option(name, DOSES.get(name), {"kind": kind} if told else {})
         serving, reason = _serving(option, refuse)
         if serving is None:
-            refused.append(f"{name} was left out: {reason}")
+            refused.append(sentence_on(name, reason))
         else:
             options[name] = serving
     return Space(MappingProxyType(options), tuple(refused))
+
+
+def sentence_on(refused: str, reason: str) -> Said:
+    """Return a sentence on a remedy or recipe that cannot serve the network."""
+    return say("{remedy} was left out: {reason}", remedy=refused, reason=reason)
 
 
 def rounded(value: float) -> float:
