@@ -21,6 +21,7 @@ from fitwell.records import (
     StudyRecord,
     Trace,
 )
+from fitwell.report.charts import loss_figure
 from fitwell.report.html import cure_page, diagnosis_page, study_page
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>&amp;{{ 7 * 7 }}"
@@ -290,3 +291,24 @@ def test_a_page_shows_an_illness_in_one_block_with_its_chain(
     left = Diagnosis((effect,), muted=("bad_initialization",))
     alone = words(Page(diagnosis_page(left, cured.trace, "mine")).text)
     assert "Explained by bad initialization, muted." in alone
+
+
+def test_of_many_arms_the_eight_that_tell_most_have_their_losses_drawn(
+    proof: StudyRecord,
+) -> None:
+    untreated, treated = proof.arms
+    assert treated.verdict is not None
+    verdict = treated.verdict
+    arms = [
+        replace(
+            treated,
+            name=f"arm {place}",
+            verdict=replace(verdict, effect=replace(verdict.effect, mean=place / 1000)),
+        )
+        for place in range(-12, 12)
+    ]
+    figure = loss_figure(proof.task, [untreated, *arms])
+    assert figure is not None
+    named = [panel.heading.partition(":")[0] for panel in figure.panels]
+    assert named == ["untreated", *(f"arm {n}" for n in (-12, -11, -10, -9, 9, 10, 11))]
+    assert "the 7 of 24 others" in figure.caption

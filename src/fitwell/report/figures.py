@@ -47,7 +47,7 @@ def cure_figures(record: CureRecord) -> Figures:
         "losses": loss_figure(task, drawn_arms(record)),
         "contributions": contributions_figure(task, record.contributions),
         "scores": scores_figure(task, proof.arms if proof is not None else ()),
-        "weights": weights_figure(record.weights),
+        "weights": weights_figure(record.weights) if record.tested else None,
         "curve": learning_figure(record.learning_curve) if record.learning_curve else None,
     }
 

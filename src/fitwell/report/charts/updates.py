@@ -106,7 +106,7 @@ def _panel(ratios: Sequence[Ratio]) -> Spec:
         "ratio:Q",
         title=say("update over weights"),
         scale=alt.Scale(type="log"),
-        axis=alt.Axis(format="~e", tickCount=6, labelOverlap=True),
+        axis=alt.Axis(format="~e", values=_powers(ratios), labelOverlap=True),
     )
     ends = f"datum.value == 0 ? '{say('input')}' : '{say('output')}'"
     depth = alt.Color(
@@ -131,6 +131,13 @@ def _panel(ratios: Sequence[Ratio]) -> Spec:
         ),
         240,
     )
+
+
+def _powers(ratios: Sequence[Ratio]) -> list[float]:
+    """Return the powers of ten that the lines and the band lie between, eight or so at most."""
+    sizes = [math.log10(value) for value in (*USUAL, *(ratio.value for ratio in ratios))]
+    powers = range(math.floor(min(sizes)), math.ceil(max(sizes)) + 1)
+    return [10.0**power for power in powers[:: max(1, math.ceil(len(powers) / 8))]]
 
 
 def _words(ratios: Sequence[Ratio], layers: int) -> str:
