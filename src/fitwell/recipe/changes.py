@@ -38,6 +38,7 @@ from fitwell.records import (
     Replace,
     ReplaceCall,
 )
+from fitwell.words import say
 
 _SEEDS_OF_A_RUN = 100
 """Distance between the seeds of two runs: each stage of a recipe has one of its own between."""
@@ -149,7 +150,7 @@ def operate(
         items += [Change(name, where, what) for where, what in places]
         if timed:
             said.append(faster(slow, forward_time(model, example_input)))
-        notes += [f"{name}: {sentence}" for sentence in (*said, *left)]
+        notes += [say("{remedy}: {did}", remedy=name, did=sentence) for sentence in (*said, *left)]
         done.append(Operation(name, edits, seed_of(remedy, seed)))
         before = after
     moved = {old: new for old, new in keys.items() if old != new}

@@ -12,6 +12,7 @@ from fitwell import anatomy, surgery
 from fitwell.errors import BadInput, FitwellError, NotApplicable
 from fitwell.modules.rows import sample
 from fitwell.records import Anatomy, Edit
+from fitwell.words import say
 
 MISFITS = (RuntimeError, AttributeError, TypeError, ValueError, LookupError)
 """What a network raises whose parts no longer fit, or that is called with what it does not take."""
@@ -114,7 +115,8 @@ def settled(
     Raises:
         NotApplicable: If the network does not run for another reason, or no edit stays.
     """
-    kept, notes = list(edits), []
+    kept = list(edits)
+    notes: list[str] = []
     while True:
         try:
             after = checked(model, remedy, example_input=example_input, before=before)
@@ -126,7 +128,13 @@ def settled(
             if gone is None or len(kept) == 1:
                 raise
             kept.remove(gone)
-            notes.append(f"{gone.path} is left as it was: the network reads its .{error.name}.")
+            notes.append(
+                say(
+                    "{layer} is left as it was: the network reads its .{name}.",
+                    layer=gone.path,
+                    name=error.name,
+                )
+            )
         else:
             return after, tuple(kept), tuple(notes)
 

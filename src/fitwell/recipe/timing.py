@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fitwell import anatomy
+from fitwell.words import say
 
 _TIMED_FOR, _LEAST_PASSES = 0.2, 6
 """Seconds for which a forward pass is timed, and the least number of passes; the first warms up."""
@@ -35,7 +36,9 @@ def _wait(model: nn.Module) -> None:
 
 def faster(before: float, after: float) -> str:
     """Say which share of the time is left."""
-    return (
-        f"a forward pass takes {after / before:.2f} of the time "
-        f"({1e3 * after:.3g} ms, before {1e3 * before:.3g} ms)"
+    return say(
+        "a forward pass takes {share} of the time ({after} ms, before {before} ms)",
+        share=f"{after / before:.2f}",
+        after=f"{1e3 * after:.3g}",
+        before=f"{1e3 * before:.3g}",
     )

@@ -11,6 +11,7 @@ from fitwell.modules.pruning import FAILURES, prune_units
 from fitwell.modules.standardize import Standardize, Unmeasurable, measure_inputs
 from fitwell.records import FoldNorm, LevelOutputs, MeasureInputs, PruneUnits
 from fitwell.surgery.edits import perform_one
+from fitwell.words import say
 
 MEASURING = (MeasureInputs, LevelOutputs)
 """Edits that run rows of training data through the network."""
@@ -56,17 +57,30 @@ def _(edit: LevelOutputs, model: nn.Module, rows: object) -> list[str]:
             "  give rows that differ from each other, and inputs that are finite"
         ) from error
     still = [name for name, (start, _) in found.items() if not start]
-    same = [f"{name} puts out the same everywhere, and was not scaled" for name in still]
+    same = [
+        say("{layer} puts out the same everywhere, and was not scaled", layer=name)
+        for name in still
+    ]
     found = {name: values for name, values in found.items() if name not in still}
     off = {name: end for name, (_, end) in found.items() if abs(end - 1) > edit.tolerance}
     low, high = (side(end for _, end in found.values()) for side in (min, max))
     starts = [start for start, _ in found.values()]
     said = [
-        f"the outputs of {len(found)} layers had variances from {min(starts):.3g} to "
-        f"{max(starts):.3g}, and have from {low:.3g} to {high:.3g}"
+        say(
+            "the outputs of {layers} layers had variances from {least} to {most}, and have from "
+            "{low} to {high}",
+            layers=len(found),
+            least=f"{min(starts):.3g}",
+            most=f"{max(starts):.3g}",
+            low=f"{low:.3g}",
+            high=f"{high:.3g}",
+        )
     ]
     if off:
-        said.append(f"after {edit.rounds} rounds not yet at 1: {', '.join(off)}")
+        names = ", ".join(off)
+        said.append(
+            say("after {rounds} rounds not yet at 1: {layers}", rounds=edit.rounds, layers=names)
+        )
     return [*said, *same, *edit.left]
 
 
@@ -87,4 +101,5 @@ def _(edit: PruneUnits, model: nn.Module, rows: object) -> list[str]:
             + "\n  ".join([*edit.left, str(error)])
         ) from error
     after = sum(p.numel() for p in model.parameters())
-    return [f"{before:,} parameters became {after:,}", *edit.left, *left]
+    said = say("{before} parameters became {after}", before=f"{before:,}", after=f"{after:,}")
+    return [said, *edit.left, *left]
