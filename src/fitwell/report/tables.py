@@ -125,7 +125,7 @@ def tasks_table(tasks: Iterable[Mapping[str, object]]) -> Table:
             Text(printable(str(task["name"]))),
             f"{rows:,}" if isinstance(rows, int) else str(rows),
             Text(printable(str(task["model"]))),
-            Text(printable(str(task["ails"]))),
+            Text(printable(told(str(task["ails"])))),
         )
     return table
 
