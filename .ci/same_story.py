@@ -32,7 +32,7 @@ def main(terminal: str, folder: str, copy: str) -> int:
         wrong.append("--json holds something else than result.json")
     if not result["diagnosis"]["findings"] or not effect["low"] > 0:
         wrong.append(f"mnist-small was not cured: {result['diagnosis']}, {effect}")
-    missing = {"report.html", "recipe.json", "treated.py", "model.pt"} - {
+    missing = {"report.html", "report.md", "recipe.json", "treated.py", "model.pt"} - {
         path.name for path in Path(folder).iterdir()
     }
     wrong += [f"{name} was not written" for name in sorted(missing)]

@@ -78,7 +78,11 @@ def story(told: RenderableType, width: int) -> str:
 
 
 def test_a_page_in_korean_has_no_english_sentence_of_ours(korean: CureRecord) -> None:
-    assert ENGLISH.findall(seen(cure_page(korean, lang="ko"))) == []
+    page = seen(cure_page(korean, lang="ko"))
+    assert ENGLISH.findall(page) == []
+    assert "처방 없음" in page
+    assert not re.search(r"\b(untreated|cured)\b", page)
+    assert not re.search("개개|번번", page)
     assert ENGLISH.search(seen(cure_page(korean)))
 
 

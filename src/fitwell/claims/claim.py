@@ -9,7 +9,7 @@ from inspect import cleandoc
 from math import inf
 from typing import TypeAlias, final
 
-from fitwell.records import Answer, ClaimOutcome, ClaimRecord, Effect, Measured
+from fitwell.records import Answer, ClaimOutcome, ClaimRecord, Measured
 from fitwell.report.numbers import quantity
 from fitwell.studies.statistics import paired_effect
 from fitwell.studies.training import reproducible
@@ -38,22 +38,15 @@ class Larger:
 
     def answer(self, measured: Measured) -> Answer:
         """Judge it: the whole 95 % interval must lie where it is expected."""
-        effect = _effect(measured, self.of, self.arm, self.than)
-        outcome: ClaimOutcome = (
-            "supported"
-            if effect.low > self.by
-            else "reversed"
-            if effect.high < min(0.0, self.by)
-            else "not supported"
-        )
         how = say("{arm} larger than {than}", arm=self.arm, than=_named(self.than))
         if self.by:
-            by = quantity(self.by)
             how = say(
-                "{arm} larger than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
+                "{arm} larger than {than} by {by}",
+                arm=self.arm,
+                than=_named(self.than),
+                by=quantity(self.by),
             )
-        span = (self.by, inf)
-        return Answer(how, self.of, self.arm, self.than, span, effect, outcome)
+        return _judged(self, how, self.than, measured, (self.by, inf), (min(0.0, self.by), inf))
 
 
 @final
@@ -68,22 +61,16 @@ class Smaller:
 
     def answer(self, measured: Measured) -> Answer:
         """Judge it: the whole 95 % interval must lie where it is expected."""
-        effect = _effect(measured, self.of, self.arm, self.than)
-        outcome: ClaimOutcome = (
-            "supported"
-            if effect.high < -self.by
-            else "reversed"
-            if effect.low > max(0.0, -self.by)
-            else "not supported"
-        )
         how = say("{arm} smaller than {than}", arm=self.arm, than=_named(self.than))
         if self.by:
-            by = quantity(self.by)
             how = say(
-                "{arm} smaller than {than} by {by}", arm=self.arm, than=_named(self.than), by=by
+                "{arm} smaller than {than} by {by}",
+                arm=self.arm,
+                than=_named(self.than),
+                by=quantity(self.by),
             )
-        span = (-inf, 0.0 - self.by)
-        return Answer(how, self.of, self.arm, self.than, span, effect, outcome)
+        most = 0.0 - self.by
+        return _judged(self, how, self.than, measured, (-inf, most), (-inf, max(0.0, most)))
 
 
 @final
@@ -105,14 +92,6 @@ class Close:
 
     def answer(self, measured: Measured) -> Answer:
         """Judge it: the whole 95 % interval must lie within the margin."""
-        effect = _effect(measured, self.of, self.arm, self.to)
-        outcome: ClaimOutcome = (
-            "supported"
-            if -self.within <= effect.low and effect.high <= self.within
-            else "reversed"
-            if effect.low > self.within or effect.high < -self.within
-            else "not supported"
-        )
         how = say(
             "{arm} as large as {than}, within {within}",
             arm=self.arm,
@@ -120,7 +99,7 @@ class Close:
             within=quantity(self.within),
         )
         span = (-self.within, self.within)
-        return Answer(how, self.of, self.arm, self.to, span, effect, outcome)
+        return _judged(self, how, self.to, measured, span, span)
 
 
 Expectation: TypeAlias = Larger | Smaller | Close
@@ -192,11 +171,34 @@ class Claim:
         )
 
 
-def _effect(measured: Measured, measure: str, arm: str, other: str | float) -> Effect:
-    """Return how much larger an arm measures, seed by seed."""
-    values = measured.values[measure]
-    base = values[other] if isinstance(other, str) else (other,) * len(values[arm])
-    return paired_effect(base, values[arm], higher_is_better=True)
+def _judged(
+    expected: Expectation,
+    how: str,
+    other: str | float,
+    measured: Measured,
+    span: tuple[float, float],
+    against: tuple[float, float],
+) -> Answer:
+    """Judge how much larger an arm measures, seed by seed, by where the whole interval lies.
+
+    Args:
+        expected: What was expected.
+        how: The same in words.
+        other: What the arm is held against.
+        measured: What was measured.
+        span: Where the interval is expected.
+        against: What it must lie wholly outside of to be the reverse.
+    """
+    values = measured.values[expected.of]
+    arm = values[expected.arm]
+    base = values[other] if isinstance(other, str) else (other,) * len(arm)
+    effect = paired_effect(base, arm, higher_is_better=True)
+    outcome: ClaimOutcome = "not supported"
+    if span[0] < effect.low and effect.high < span[1]:
+        outcome = "supported"
+    elif effect.high < against[0] or effect.low > against[1]:
+        outcome = "reversed"
+    return Answer(how, expected.of, expected.arm, other, span, effect, outcome)
 
 
 def _named(other: str | float) -> str:

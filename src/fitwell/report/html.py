@@ -49,6 +49,7 @@ from fitwell.report.numbers import (
 from fitwell.report.series import best_trials
 from fitwell.report.theme import DARK, LIGHT, colour_rules, colours, look, template_text
 from fitwell.report.wording import (
+    arm_title,
     averaged_sentence,
     cure_headline,
     curve_sentences,
@@ -239,7 +240,7 @@ def _study_page(record: StudyRecord, command: str) -> str:
 
 def _arm_row(arm: ArmRecord, task: TaskRecord) -> tuple[str, ...]:
     return (
-        arm.name,
+        arm_title(arm.name),
         recipe_label(arm.recipe),
         f"× {arm.rate:g}",
         score(mean(arm.per_seed), task.metric),
