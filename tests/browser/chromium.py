@@ -19,7 +19,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync --disable-extensions
---disable-dev-shm-usage --hide-scrollbars --force-color-profile=srgb --font-render-hinting=none""".split()
+--disable-dev-shm-usage --hide-scrollbars --force-color-profile=srgb
+--font-render-hinting=none""".split()
 WATCH = """
 window.alerted = [];
 window.alert = window.confirm = window.prompt = (text) => { window.alerted.push(String(text)); };
