@@ -203,7 +203,7 @@ def test_a_script_that_closes_its_output_is_told_the_diagnosis_all_the_same(tmp_
 
 def test_what_is_not_judged_names_nothing_that_a_script_cannot_do(in_process: Run) -> None:
     story = in_process(TRAINING + "\ntrain(20)\n").story
-    assert "overfitting: needs training and validation loss.\n" in story
+    assert "Overfitting: needs training and validation loss.\n" in story
     assert "log val_loss" not in story
 
 
