@@ -34,6 +34,8 @@ def found(expected, *differences):
         (Smaller("a", "b", of=OF, by=0.25), -0.5, "supported"),
         (Close("a", "b", of=OF, within=0.5), 0.0, "supported"),
         (Close("a", "b", of=OF, within=0.5), -0.25, "supported"),
+        (Close("a", "b", of=OF, within=0.5), 0.5, "supported"),
+        (Close("a", "b", of=OF, within=0.0), 0.0, "supported"),
         (Close("a", "b", of=OF, within=0.5), 0.75, "reversed"),
         (Close("a", "b", of=OF, within=0.5), -0.75, "reversed"),
     ],

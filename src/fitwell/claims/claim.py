@@ -194,7 +194,11 @@ def _judged(
     base = values[other] if isinstance(other, str) else (other,) * len(arm)
     effect = paired_effect(base, arm, higher_is_better=True)
     outcome: ClaimOutcome = "not supported"
-    if span[0] < effect.low and effect.high < span[1]:
+    if isinstance(expected, Close):  # whose margin belongs to what counts as the same
+        there = span[0] <= effect.low and effect.high <= span[1]
+    else:
+        there = span[0] < effect.low and effect.high < span[1]
+    if there:
         outcome = "supported"
     elif effect.high < against[0] or effect.low > against[1]:
         outcome = "reversed"

@@ -28,7 +28,7 @@ from fitwell.records import (
 )
 from fitwell.words import Said
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "mlxtend")
+LIBRARIES = ("torch", "numpy", "scikit-learn", "mlxtend", "kornia")
 """Libraries whose version can change what is measured."""
 UNTOUCHED = ("report", "cli", "locale")
 """Parts of fitwell that show results and change none."""

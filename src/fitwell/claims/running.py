@@ -13,6 +13,7 @@ from fitwell.errors import BadInput
 from fitwell.records import ClaimRecord, Measured
 from fitwell.studies.executor import Executor, InProcess, Processes, cores
 from fitwell.studies.progress import Progress, Silent
+from fitwell.words import say
 
 
 def chosen(given: Sequence[str]) -> tuple[Claim, ...]:
@@ -62,7 +63,7 @@ def learn(
             yield claim.judged(*known)
     if not missing:
         return
-    tell.stage("Experiments", len(missing))
+    tell.stage(say("Experiments"), len(missing))
     with _executor(len(missing)) as executor:
         for name, (measured, seconds) in executor.map(measure, missing):
             tell.advance()

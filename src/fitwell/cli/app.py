@@ -31,11 +31,12 @@ from fitwell.cli.output import (
     write_text,
 )
 from fitwell.cli.patching import patch
-from fitwell.cli.places import On, StorageOf, StudyOf, place
+from fitwell.cli.places import On, StorageOf, StudyOf, place, same_whatever_is_beside
 from fitwell.cli.progress import progress_of
 from fitwell.cli.recipes import arms_in
 from fitwell.cli.watching import CONTEXT, watch
 from fitwell.cli.working import worker
+from fitwell.errors import needs
 from fitwell.records import study_to_dict
 from fitwell.words import speaking
 
@@ -144,6 +145,7 @@ def cure(
     quiet: Quiet = False,
 ) -> None:
     """Diagnose a run, search for a cure, prove it on test data."""
+    same_whatever_is_beside()
     writable(json, beside=(task,))
     folder_for(figures)
     from fitwell.report.figures import cure_drawings
@@ -221,7 +223,8 @@ def check(
     from fitwell.report.wording import diagnosis_headline, headline_line
     from fitwell.tasks import load
 
-    is_markdown(report or "")
+    if report is not None and not is_markdown(report):
+        needs("altair", "vl_convert")
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import check as watch_once
 
@@ -282,6 +285,7 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare recipes with the untreated network, seed by seed."""
+    same_whatever_is_beside()
     writable(json, report, beside=(task, *(arm.partition("=")[2] for arm in recipe)))
     folder_for(figures)
     from fitwell.report.figures import study_drawings
@@ -290,7 +294,8 @@ def compare(
     from fitwell.report.wording import headline_line, study_headline
     from fitwell.tasks import load
 
-    is_markdown(report or "")
+    if report is not None and not is_markdown(report):
+        needs("altair", "vl_convert")
     arms = arms_in(recipe)
     loaded = load(task, column=target, kind=kind, group=group, time=time)
     from fitwell.studies import compare as run_arms

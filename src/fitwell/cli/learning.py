@@ -20,6 +20,7 @@ from fitwell.cli.output import (
     write_json,
     write_text,
 )
+from fitwell.cli.places import same_whatever_is_beside
 from fitwell.cli.progress import progress_of
 from fitwell.errors import Interrupted, OutputError, needs
 from fitwell.words import speaking
@@ -56,6 +57,7 @@ def learn(
     What was measured is kept in the output folder and taken again until the code, the libraries or
     the seeds change.
     """
+    same_whatever_is_beside()
     writable(json)
     from fitwell.claims.running import chosen
     from fitwell.records import claims_to_dict

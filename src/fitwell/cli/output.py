@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 
-from fitwell.errors import OutputError
+from fitwell.errors import OutputError, needs
 from fitwell.report.numbers import printable
 
 if TYPE_CHECKING:
@@ -101,9 +101,11 @@ def folder_for(path: Path | None) -> None:
 
     Raises:
         OutputError: If it cannot be made or written into, or is a file.
+        MissingExtra: If what draws them is not installed.
     """
     if path is None:
         return
+    needs("altair", "vl_convert")
     try:
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()

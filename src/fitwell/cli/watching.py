@@ -24,7 +24,7 @@ from fitwell.cli.output import (
     write_json,
     write_text,
 )
-from fitwell.errors import BadInput, Interrupted, ScriptRefused, in_range
+from fitwell.errors import BadInput, Interrupted, ScriptRefused, in_range, needs
 from fitwell.records import CONDITIONS
 from fitwell.words import speaking
 
@@ -87,7 +87,8 @@ def watch(
 
     program = Program(script, tuple(arguments or ()), module=module)
     program.check()
-    is_markdown(report or "")
+    if report is not None and not is_markdown(report):
+        needs("altair", "vl_convert")
     out, err = sys.stdout, sys.stderr
     _as_python_begins(out, err)
     watcher = Watcher(overhead, say=silent if quiet else complain)
@@ -102,6 +103,8 @@ def watch(
     with speaking(lang):
         _tell(found, quiet=quiet)
     write_json(json, found.to_dict())
+    if trace is not None:
+        _write_traces(trace, seen_to_train(watcher.recorded))
     if report is not None:
         write_text(report, report_of(found, report, lang=lang))
     if figures is not None:
@@ -109,8 +112,6 @@ def watch(
 
         with speaking(lang):
             write_figures(figures, watched_figures(found))
-    if trace is not None:
-        _write_traces(trace, seen_to_train(watcher.recorded))
     if ended.refused:
         raise ScriptRefused(ended.refused)
     if ended.interrupted:

@@ -8,7 +8,7 @@ import typer
 
 from fitwell.cli.options import Quiet
 from fitwell.cli.output import complain, silent
-from fitwell.cli.places import StudyOf
+from fitwell.cli.places import StudyOf, same_whatever_is_beside
 from fitwell.errors import in_range, needs
 
 Storage = Annotated[
@@ -37,6 +37,7 @@ def worker(
     networks to train come out of the database as pickles, which may hold any code: use a database
     that only those can write to whom you would let run code here.
     """
+    same_whatever_is_beside()
     needs("optuna", "cloudpickle")
     if idle is not None:
         in_range("--idle", idle, 0, 1e9)

@@ -22,9 +22,11 @@ def unhelpful_lines(record: CureRecord) -> tuple[str, ...]:
     """Return a sentence for each remedy of the search that never beat the untreated network.
 
     A remedy counts as it was tried at its best: in the recipe that scored highest on validation
-    rows among those that hold it. Those of the recipe that was proven are left out.
+    rows among those that hold it and were trained to the end; the best stand last. Those of the
+    recipe that was proven are left out.
     """
-    untreated = [trial for trial in record.trials if not trial.recipe]
+    whole = [trial for trial in record.trials if trial.seeds > 0]
+    untreated = [trial for trial in whole if not trial.recipe]
     if not untreated:
         return ()
     sign = 1.0 if record.task.higher_is_better else -1.0
@@ -34,8 +36,9 @@ def unhelpful_lines(record: CureRecord) -> tuple[str, ...]:
 
     least = max(map(merit, untreated))
     best: dict[str, tuple[RemedySpec, Trial]] = {}
-    for trial in sorted(record.trials, key=merit):
+    for trial in sorted(whole, key=merit):
         for spec in trial.recipe:
+            best.pop(spec.name, None)
             best[spec.name] = (spec, trial)
     kept = {spec.name for spec in record.tested}
     lines = [

@@ -192,7 +192,6 @@ def _cure_page(record: CureRecord) -> str:
         outlook=curve_sentences(record.learning_curve) if record.learning_curve else (),
         trials=_trials(record),
         unhelpful=unhelpful_lines(record),
-        cautions=record.verdict.cautions if record.verdict else (),
         again=again_lines(
             seeds=proof.seeds if proof is not None else [run.seed for run in record.baseline],
             versions=record.versions,

@@ -308,7 +308,7 @@ def _unhelpful(record: CureRecord) -> list[str]:
         columns = (
             say("recipe"),
             say("learning rate"),
-            metric_title(record.task.metric),
+            prose(metric_title(record.task.metric)),
             say("seeds"),
         )
         shown = [_trial_row(record.task, trial) for trial in trials[:TRIALS]]

@@ -48,8 +48,9 @@ class Performance:
         """Return for every job the record of its run, or why a remedy could not serve.
 
         Jobs of one structure train as one program, where their network can. What a plain sequence
-        of layers gives is the same in every bit whether others are there or not; what other
-        networks give, to floating-point tolerance.
+        of layers gives is the same in every bit whether others are there or not, where MKL is
+        strict (``MKL_CBWR=AUTO,STRICT``, as in the commands) or the CPU makes no difference; what
+        other networks give, to floating-point tolerance.
         """
         task = self.task()
         groups: dict[Hashable, list[int]] = {}

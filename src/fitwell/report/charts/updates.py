@@ -56,7 +56,13 @@ def update_figure(trace: Trace) -> Figure | None:
             shown=len(chosen),
             all=len(names),
         )
-    still = [name for name in chosen if name not in shown]
+    missing = [name for name in chosen if name not in shown]
+    still = [n for n in missing if not any(v for _, v in trace.series(Quantity.UPDATE_NORM, n))]
+    lost = [name for name in missing if name not in still]
+    if lost:
+        caption += " " + say(
+            "No line is there for {layers}: nothing finite was measured.", layers=some_of(lost)
+        )
     if still:
         caption += " " + say(
             "No line is there for {layers}: the updates were exactly zero.", layers=some_of(still)
