@@ -128,7 +128,7 @@ class TerminalProgress:
 
     def _in_words(self, text: str) -> str:
         with speaking(self._lang):
-            return printable(told(text))
+            return "\n".join(map(printable, told(text).splitlines()))
 
     def _line(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
