@@ -49,6 +49,27 @@ def test_a_second_call_takes_what_was_measured_and_fresh_does_not(
     assert made_up == ["made-up"] * 2
 
 
+def test_a_page_keeps_the_claims_that_were_measured_before(
+    claim: Claim, made_up: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(claim, number=11, name="another")
+    monkeypatch.setattr(running, "claims", lambda: (claim, other))
+    for asked in (["made-up"], ["another"]):
+        assert main(["learn", *asked, "--out", str(tmp_path)]) == 0
+    assert made_up == ["made-up", "another"]
+    data = json.loads((tmp_path / "result.json").read_text())
+    assert [one["name"] for one in data["claims"]] == ["made-up", "another"]
+
+
+def test_a_list_is_written_as_data_too(made_up: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    assert main(["learn", "--list", "--json", str(file)]) == 0
+    assert json.loads(file.read_text())["claims"] == [
+        {"number": 10, "name": "made-up", "title": "A made-up claim"}
+    ]
+    assert made_up == []
+
+
 def test_quiet_leaves_one_line_and_figures_are_written_as_files(
     made_up: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

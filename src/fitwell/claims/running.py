@@ -72,6 +72,13 @@ def learn(
     tell.done()
 
 
+def measured_before(kept: Kept, besides: Sequence[ClaimRecord]) -> list[ClaimRecord]:
+    """Return the claims whose kept numbers still hold, but for those that are there already."""
+    names = {record.name for record in besides}
+    others = [claim for claim in claims() if claim.name not in names]
+    return [claim.judged(*known) for claim in others if (known := kept.read(claim)) is not None]
+
+
 def measure(name: str) -> tuple[Measured, float]:
     """Do the experiment of a claim, and return what it measured and the seconds it took."""
     record = _found({claim.name: claim for claim in claims()}, name).run()

@@ -55,7 +55,7 @@ def learn(
     """Run claims about overfitting and gradients as experiments; write a page of them.
 
     What was measured is kept in the output folder and taken again until the code, the libraries or
-    the seeds change.
+    the seeds change. The page is of all claims that are kept there.
     """
     same_whatever_is_beside()
     writable(json)
@@ -70,6 +70,7 @@ def learn(
     with speaking(lang):
         listed = claims_list((claim.number, claim.name, claim.title) for claim in asked)
     if known:
+        write_json(json, {"schema": 1, "claims": [_named(claim) for claim in asked]})
         show(listed)
         return
     needs("altair", "vl_convert", "latex2mathml", "joblib", "mlxtend", "sklearn")
@@ -77,9 +78,8 @@ def learn(
     folder_for(figures)
     with progress_of(quiet=quiet, lang=lang) as progress:
         records = _measured(asked, out, fresh=fresh, progress=progress)
-    command = shlex.join(["fitwell", "learn", *(claims or ())])
     with speaking(lang):
-        _write(out, records, command)
+        _write(out, records)
         if figures is not None:
             write_figures(figures, claims_figures(records))
         if quiet:
@@ -112,14 +112,23 @@ def _measured(
     return sorted(records, key=lambda record: record.number)
 
 
-def _write(out: Path, records: Sequence[ClaimRecord], command: str) -> None:
-    """Write the page, the table and the data of claims into the output folder."""
-    from fitwell.claims.keeping import versions
+def _named(claim: Claim) -> dict[str, object]:
+    return {"number": claim.number, "name": claim.name, "title": claim.title}
+
+
+def _write(out: Path, measured: Sequence[ClaimRecord]) -> None:
+    """Write the page, the table and the data of all claims that are kept in the output folder."""
+    from fitwell.claims.keeping import Kept, versions
+    from fitwell.claims.running import chosen, measured_before
     from fitwell.records import claims_to_dict
     from fitwell.report.claims_page import claims_page
     from fitwell.report.claims_story import claims_markdown
     from fitwell.report.claims_wording import About
 
+    records = [*measured, *measured_before(Kept(out / MEASURED), measured)]
+    records.sort(key=lambda record: record.number)
+    whole = len(records) == len(chosen(()))
+    command = shlex.join(["fitwell", "learn", *([] if whole else [r.name for r in records])])
     about = About(command, versions(), date.today().isoformat())
     write_text(out / PAGE, claims_page(records, about))
     write_text(out / TABLE, claims_markdown(records, about))

@@ -11,7 +11,6 @@ from fitwell.records import ClaimRecord
 from fitwell.report.claims_wording import (
     MARKS,
     About,
-    answer_effect,
     answer_sentence,
     outcome_words,
     tally,
@@ -83,7 +82,6 @@ def _claim(record: ClaimRecord) -> dict[str, object]:
         "outcome": record.outcome,
         "mark": MARKS[record.outcome],
         "word": outcome_words(record.outcome),
-        "effect": answer_effect(record.deciding),
         "verdict": verdict_sentence(record),
         "answers": [answer_sentence(answer) for answer in record.answers],
         "question": told(record.question),

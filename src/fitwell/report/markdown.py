@@ -291,7 +291,7 @@ def _unhelpful(record: CureRecord) -> list[str]:
     trials = [
         trial
         for trial in best_trials(record.task, record.trials)
-        if trial.recipe and trial.recipe != record.recipe
+        if trial.recipe and trial.recipe not in (record.recipe, record.tested)
     ]
     doubtful = [
         one for one in record.contributions if one.remedy in record.recipe and one.effect.low <= 0
